@@ -1,0 +1,38 @@
+"""Draws addressed by index: counter-based bits, scrambled Sobol points, Latin hypercubes, distributions as quantile functions, a copula."""
+
+from kernels.sampling.composed import Beta, Mixture, Truncated
+from kernels.sampling.copula import cholesky, correlate, latent_from_rank
+from kernels.sampling.design import SAMPLERS, Design
+from kernels.sampling.indexed import random_bits, seed_key
+from kernels.sampling.latin_hypercube import latin_hypercube_bits
+from kernels.sampling.quantiles import Constant, Discrete, Distribution, LogNormal, LogUniform, Normal, Shifted, Triangular, Uniform
+from kernels.sampling.sobol import DIMENSIONS, sobol_bits, unscrambled
+from kernels.sampling.tails import Tail, nearer_tail
+
+__all__ = [
+    "DIMENSIONS",
+    "SAMPLERS",
+    "Beta",
+    "Constant",
+    "Design",
+    "Discrete",
+    "Distribution",
+    "LogNormal",
+    "LogUniform",
+    "Mixture",
+    "Normal",
+    "Shifted",
+    "Tail",
+    "Triangular",
+    "Truncated",
+    "Uniform",
+    "cholesky",
+    "correlate",
+    "latent_from_rank",
+    "latin_hypercube_bits",
+    "nearer_tail",
+    "random_bits",
+    "seed_key",
+    "sobol_bits",
+    "unscrambled",
+]

@@ -1,0 +1,114 @@
+"""Scrambled Sobol points addressed by index, as independent randomisations of one point set.
+
+Point n in dimension k is the XOR of the direction numbers V[k, j] over the set bits j of n's Gray code, n ^ (n >> 1) (I. A. Antonov and
+V. M. Saleev, 1979): SciPy's order, at 32 bits. Owen's nested uniform scrambling is done by a hash in which every bit is flipped by a
+function of the more significant ones alone: S. Laine and T. Karras, "Stratified sampling for stochastic transparency" (2011);
+B. Burley, "Practical hash-based Owen scrambling" (JCGT 9(4), 2020); constants from N. Vegdahl, "Building a better LK hash" (2021).
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from kernels.sampling.indexed import STREAM_SCRAMBLE, threefry
+from kernels.sampling.joe_kuo import INITIAL_NUMBERS
+
+BITS = 32
+
+
+@cache
+def _initial_numbers() -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """(polynomial, initial numbers) for each dimension from 1 on."""
+    entries = (entry.split(":") for entry in INITIAL_NUMBERS.split())
+    return tuple((int(polynomial), tuple(map(int, numbers.split(",")))) for polynomial, numbers in entries)
+
+
+DIMENSIONS = 1 + len(_initial_numbers())
+"""How many dimensions the sequence has."""
+
+
+@cache
+def direction_numbers(dimension: int) -> tuple[int, ...]:
+    """The 32 direction numbers of a dimension, most significant first. Raises ValueError beyond the last dimension."""
+    if not 0 <= dimension < DIMENSIONS:
+        raise ValueError(f"dimension: {dimension} is beyond the Sobol sequence's {DIMENSIONS}; draw fewer parameters or use sampler = \"random\"")
+    if dimension == 0:
+        odd = [1] * BITS
+    else:
+        polynomial, initial = _initial_numbers()[dimension - 1]
+        degree = len(initial)
+        odd = list(initial)
+        for j in range(degree, BITS):
+            number = odd[j - degree]
+            for k in range(1, degree + 1):
+                if (polynomial >> (degree - k)) & 1:
+                    number ^= odd[j - k] << k
+            odd.append(number)
+    return tuple(number << (BITS - 1 - j) for j, number in enumerate(odd))
+
+
+def _reversed(word: int) -> int:
+    return int(f"{word:032b}"[::-1], 2)
+
+
+def reverse_bits(words: jax.Array) -> jax.Array:
+    """Every uint32 with its bits in the opposite order."""
+    for shift, mask in ((1, 0x55555555), (2, 0x33333333), (4, 0x0F0F0F0F), (8, 0x00FF00FF)):
+        words = ((words >> jnp.uint32(shift)) & jnp.uint32(mask)) | ((words & jnp.uint32(mask)) << jnp.uint32(shift))
+    return (words >> jnp.uint32(16)) | (words << jnp.uint32(16))
+
+
+def _reversed_point(point: jax.Array, dimension: int, index_bits: int = BITS) -> jax.Array:
+    """The bits of a point below 2^index_bits, least significant first: scrambling works on reversed words, so one reversal is enough."""
+    gray = point ^ (point >> jnp.uint32(1))
+    word = jnp.zeros_like(point)
+    for j, number in enumerate(direction_numbers(dimension)[:index_bits]):
+        word = jnp.where((gray & jnp.uint32(1 << j)) != jnp.uint32(0), word ^ jnp.uint32(_reversed(number)), word)
+    return word
+
+
+def _scramble_reversed(word: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
+    """Nested uniform scrambling of reversed words: every step carries only from lower bits (more significant in u) to higher ones."""
+    word = word ^ (word * jnp.uint32(0x3D20ADEA))
+    word = word + first
+    word = word * (second | jnp.uint32(1))
+    word = word ^ (word * jnp.uint32(0x05526C56))
+    return word ^ (word * jnp.uint32(0x53A22864))
+
+
+def unscrambled(point: jax.Array, dimension: int) -> jax.Array:
+    """The Sobol point as 32 bits, u = bits / 2^32; uint32 of `point`'s shape. Equal to `scipy.stats.qmc.Sobol(d, scramble=False, bits=32)`."""
+    return reverse_bits(_reversed_point(point, dimension))
+
+
+def _scrambled(index_bits: int, key: jax.Array, draw: jax.Array, dimension: int, replicates: int) -> jax.Array:
+    replicate = draw & jnp.uint32(replicates - 1)
+    point = draw >> jnp.uint32(replicates.bit_length() - 1)
+    first, second = threefry(key, replicate, jnp.uint32(STREAM_SCRAMBLE + dimension))
+    return reverse_bits(_scramble_reversed(_reversed_point(point, dimension, index_bits), first, second))
+
+
+def sobol_bits(key: jax.Array, draw: jax.Array, dimension: int, replicates: int) -> jax.Array:
+    """32 bits for each draw in one dimension, uint32 of `draw`'s shape: point draw // replicates of randomisation draw % replicates.
+
+    `replicates` is a power of two. Every (key, replicate, dimension) has its own scrambling, so replicates are independent.
+    """
+    return _scrambled(BITS, key, draw, dimension, replicates)
+
+
+def sobol_table(key: jax.Array, draw: jax.Array, dimensions: tuple[int, ...], replicates: int) -> tuple[jax.Array, ...]:
+    """`sobol_bits` of several dimensions at once, at half the cost.
+
+    Points below 2^16 need half of the direction numbers; and XLA does not fuse across the choice, which keeps it from computing the bits
+    again in every fusion that reads them.
+    """
+
+    def branch(index_bits: int, key: jax.Array, draw: jax.Array) -> tuple[jax.Array, ...]:
+        return tuple(_scrambled(index_bits, key, draw, dimension, replicates) for dimension in dimensions)
+
+    few = jnp.max(draw >> jnp.uint32(replicates.bit_length() - 1)) < jnp.uint32(1 << 16)
+    return lax.cond(few, partial(branch, 16), partial(branch, BITS), key, draw)

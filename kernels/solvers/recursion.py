@@ -1,0 +1,274 @@
+"""Step recursions: the state is the time that the next step takes, one step a fixed factor of software.
+
+Equation: t_0 = 0, t_{n+1} = t_n + T_n while a step may begin; x_n = n·width doublings. Between knots software is exponential, so x is
+linear in t. Every lane takes the same static number of steps; a lane that has ended goes on with steps of NEVER months, which keeps its
+times finite and increasing (infinities would turn the windows' differences into NaN) and puts all of them beyond any horizon.
+
+Knot times are kept in rows, (steps + 1, lanes): the outcomes below run over rows in the same order as the solver wrote them, so that a
+block of about a thousand lanes never leaves the cache.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from kernels.solvers.solution import Paces, Solution
+
+NEVER = 2.0**30
+"""Months that stand for "not within any horizon" inside the recursion: far beyond it, yet small enough to be added a thousand times."""
+
+
+@dataclass(frozen=True)
+class RecursionSolution(Solution):
+    """Knots of a recursion. `times` and `durations` are (steps + 1, lanes) and (steps, lanes), months; `last` is the number of steps
+    made, `last_time` and `last_level` where they ended."""
+
+    times: jax.Array
+    durations: jax.Array
+    last: jax.Array
+    last_time: jax.Array
+    last_level: jax.Array
+    width: float
+    horizon: jax.Array
+    cut_off: jax.Array
+
+    def _within(self, date: jax.Array) -> jax.Array:
+        return jnp.where(date <= self.horizon, date, jnp.inf)
+
+    def _level_after(self, knot: int) -> jax.Array:
+        """Doublings at a knot; a last step that was cut short, or stopped by the ceiling, ends below its multiple of `width`."""
+        return jnp.minimum(jnp.asarray(knot * self.width, self.last_level.dtype), self.last_level)
+
+    def dates(self, levels: tuple[float, ...]) -> jax.Array:
+        rows = []
+        for level in levels:
+            knot = min(math.floor(level / self.width + 1e-9), self.times.shape[0] - 1)
+            rest = level - knot * self.width
+            date = self.times[knot]
+            if rest > 1e-9 * self.width and knot + 1 < self.times.shape[0]:
+                date = date + self.durations[knot] * (rest / jnp.maximum(self._level_after(knot + 1) - knot * self.width, 1e-30))
+            reached = (level <= self.last_level) & (knot < self.times.shape[0])
+            rows.append(jnp.where(reached, self._within(date), jnp.inf))
+        return jnp.stack(rows)
+
+    def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
+        # All times in one array: the compiler makes one loop body of three passes, not one of three for each time.
+        asked = jnp.asarray(times, self.times.dtype)[:, None]
+
+        def visit(found: tuple[jax.Array, ...], row: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
+            passed_knots, begun, ending = found
+            passed = row <= asked
+            return (
+                passed_knots + passed.astype(row.dtype),
+                jnp.where(passed, row, begun),
+                jnp.where(passed, ending, jnp.minimum(row, ending)),
+            ), None
+
+        zero = jnp.zeros((len(times), *self.last.shape), self.times.dtype)
+        (knots, begun, ending), _ = lax.scan(visit, (zero, zero, zero + 4 * NEVER), self.times)
+        low = jnp.minimum((knots - 1) * self.width, self.last_level)
+        high = jnp.minimum(knots * self.width, self.last_level)
+        share = (asked - begun) / (ending - begun)
+        beyond = self.cut_off & (asked > self.times[-1])
+        return jnp.where(beyond, jnp.inf, low + (high - low) * share), jnp.where(beyond, jnp.inf, (high - low) / (ending - begun))
+
+    def shortest_knot_durations(self, knots: tuple[int | jax.Array, ...]) -> jax.Array:
+        """The least months from a knot to the one so many knots later, shape (knots, lanes); NEVER or more if there is none.
+
+        `knots` are static, or one int32 array of shape (lanes,) each where they vary among lanes.
+
+        Differences of knot times carry the rounding of the dates, about 1e-7 of the elapsed time: enough to decide whether a window of
+        months was met, which is all that is made of them.
+        """
+        steps = self.times.shape[0] - 1
+        lanes = jnp.arange(self.times.shape[1])
+        found: dict[int, jax.Array] = {}
+        rows = []
+        for count in knots:
+            if isinstance(count, int) and count in found:
+                rows.append(found[count])
+                continue
+            least = jnp.full_like(self.times[0], NEVER)
+            if isinstance(count, int):
+                for_pair = self._pair_of_static(count)
+                if count <= steps:
+                    least, _ = lax.scan(for_pair, least, jnp.arange(steps + 1 - count))
+                found[count] = least
+            else:
+
+                def visit(least: jax.Array, start: jax.Array, count: jax.Array = count) -> tuple[jax.Array, None]:
+                    end = start + count
+                    length = self.times[jnp.minimum(end, steps), lanes] - lax.dynamic_index_in_dim(self.times, start, 0, False)
+                    return jnp.minimum(least, jnp.where(end <= steps, length, NEVER)), None
+
+                least, _ = lax.scan(visit, least, jnp.arange(steps + 1))
+            rows.append(least)
+        return jnp.stack(rows)
+
+    def _pair_of_static(self, count: int) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, None]]:
+        def visit(least: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
+            end_row = lax.dynamic_index_in_dim(self.times, start + count, 0, False)
+            return jnp.minimum(least, end_row - lax.dynamic_index_in_dim(self.times, start, 0, False)), None
+
+        return visit
+
+    def most_knots_within(self, months: tuple[float, ...]) -> jax.Array:
+        """The most knots from a knot to another less than so many months later, shape (months, lanes)."""
+        steps = self.times.shape[0] - 1
+
+        def count(found: jax.Array, knots: jax.Array) -> tuple[jax.Array, None]:
+            def visit(least: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
+                end = jnp.minimum(start + knots, steps)
+                length = lax.dynamic_index_in_dim(self.times, end, 0, False) - lax.dynamic_index_in_dim(self.times, start, 0, False)
+                return jnp.minimum(least, jnp.where(start + knots <= steps, length, NEVER)), None
+
+            least, _ = lax.scan(visit, jnp.full_like(self.times[0], NEVER), jnp.arange(steps))
+            return jnp.stack([row + (least < limit) for row, limit in zip(found, months, strict=True)]), None
+
+        # If n + 1 knots fit, so do n: the number of counts that fit is the largest one.
+        found, _ = lax.scan(count, jnp.zeros((len(months), *self.last.shape), self.times.dtype), jnp.arange(1, steps + 1))
+        return found
+
+    def _date_at(self, level: jax.Array) -> jax.Array:
+        """Months at a level that differs among lanes, shape (lanes,)."""
+
+        def visit(date: jax.Array, row: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+            knot, start, duration = row
+            low = knot * self.width
+            share = (level - low) / jnp.maximum(jnp.minimum(low + self.width, self.last_level) - low, 1e-30)
+            return jnp.where((low <= level) & (low < self.last_level), start + jnp.minimum(share, 1) * duration, date), None
+
+        rows = (jnp.arange(self.durations.shape[0], dtype=self.times.dtype), self.times[:-1], self.durations)
+        return lax.scan(visit, jnp.zeros_like(level), rows)[0]
+
+    def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
+        # t(x) is piecewise linear, so the shortest window starts or ends at a knot, or ends at the horizon.
+        steps, dtype = self.durations.shape[0], self.times.dtype
+        dates = jnp.minimum(self.times, self.horizon)
+        # The end of the last recorded step may lie beyond the horizon; what was made by then is what counts.
+        level_at_end = jnp.minimum(self._level_at(self.horizon), self.last_level)
+        rows = []
+        for amount in doublings:
+            if isinstance(amount, jax.Array):
+                raise TypeError("windows of a recursion have one length for all lanes; give each as a float")
+            whole = math.floor(amount / self.width + 1e-9)
+            share = amount / self.width - whole
+            date_of_end = self._within(self._date_at(jnp.full_like(self.last_level, amount)))
+            least = jnp.where(amount <= level_at_end, jnp.minimum(self.horizon - self._date_at(level_at_end - amount), date_of_end), jnp.inf)
+
+            def visit(
+                least: jax.Array, knot: jax.Array, whole: int = whole, share: float = share, amount: float = amount
+            ) -> tuple[jax.Array, None]:
+                def row(index: jax.Array) -> jax.Array:
+                    return lax.dynamic_index_in_dim(dates, jnp.clip(index, 0, steps), 0, False)
+
+                level = knot.astype(dtype) * self.width
+                start_here = row(knot + whole) + (row(knot + whole + 1) - row(knot + whole)) * share - row(knot)
+                end_here = row(knot) - (row(knot - whole) + (row(knot - whole - 1) - row(knot - whole)) * share)
+                fits_after = jnp.ceil((level + amount) / self.width - 1e-6) * self.width <= level_at_end
+                fits_before = (level >= amount) & (level <= level_at_end)
+                least = jnp.where(fits_after, jnp.minimum(least, start_here), least)
+                return jnp.where(fits_before, jnp.minimum(least, end_here), least), None
+
+            least, _ = lax.scan(visit, least, jnp.arange(steps + 1))
+            rows.append(least)
+        return jnp.stack(rows)
+
+    def _level_at(self, time: jax.Array) -> jax.Array:
+        """Doublings at a time that differs among lanes, shape (lanes,)."""
+
+        def visit(level: jax.Array, row: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+            knot, start, duration = row
+            high = jnp.minimum((knot + 1) * self.width, self.last_level)
+            low = jnp.minimum(knot * self.width, self.last_level)
+            return jnp.where(start <= time, low + (high - low) * jnp.minimum((time - start) / duration, 1), level), None
+
+        rows = (jnp.arange(self.durations.shape[0], dtype=self.times.dtype), self.times[:-1], self.durations)
+        return lax.scan(visit, jnp.zeros_like(self.last_level), rows)[0]
+
+    def level_at_horizon(self) -> jax.Array:
+        return jnp.where(self.cut_off, jnp.inf, self._level_at(self.horizon))
+
+    def paces(self) -> Paces:
+        def visit(found: tuple[jax.Array, ...], row: tuple[jax.Array, jax.Array]) -> tuple[tuple[jax.Array, ...], None]:
+            shortest, date, longest, final = found
+            start, duration = row
+            begun = start < self.horizon
+            shorter = duration < shortest
+            return (
+                jnp.where(shorter, duration, shortest),
+                jnp.where(shorter, start, date),
+                jnp.where(begun, jnp.maximum(duration, longest), longest),
+                jnp.where(begun, duration, final),
+            ), None
+
+        zero = jnp.zeros_like(self.last_level)
+        # A lane that has ended stands still: its next "step" lasts NEVER months.
+        (shortest, date, longest, final), _ = lax.scan(visit, (zero + NEVER, zero, zero, zero), (self.times[:-1], self.durations))
+
+        def pace(duration: jax.Array) -> jax.Array:
+            return jnp.where(duration < NEVER, self.width / duration, 0)
+
+        return Paces(
+            at_start=pace(self.durations[0]),
+            highest=jnp.where(self.cut_off, jnp.inf, pace(shortest)),
+            date_of_highest=jnp.where(self.cut_off, self.times[-1], date),
+            lowest=pace(longest),
+            at_horizon=jnp.where(self.cut_off, jnp.inf, pace(final)),
+        )
+
+
+def solve_recursion(
+    state: Any,
+    duration: Callable[[Any, jax.Array], jax.Array],
+    may_begin: Callable[[Any, jax.Array], jax.Array],
+    advance: Callable[[Any, jax.Array, jax.Array], Any],
+    horizon: jax.Array,
+    steps: int,
+    width: float = 1.0,
+    ceiling: jax.Array | None = None,
+    cut_last_step: bool = False,
+) -> RecursionSolution:
+    """Take `steps` steps of `width` doublings each.
+
+    `duration(state, n)` is the time of step n in months; `may_begin(state, n)` whether it may begin (besides t < horizon);
+    `advance(state, n, time)` the state after it, given the time at its end. `ceiling` stops software at so many doublings, and
+    `cut_last_step` ends the last step at the horizon (otherwise it is completed and may end beyond).
+    """
+    dtype = horizon.dtype
+    level_limit = jnp.full_like(horizon, jnp.inf) if ceiling is None else ceiling
+
+    def step(carry: tuple[Any, ...], n: jax.Array) -> tuple[tuple[Any, ...], tuple[jax.Array, jax.Array]]:
+        state, time, last, last_time, level = carry
+        begins = (time < horizon) & may_begin(state, n)
+        full = jnp.minimum(duration(state, n), NEVER)
+        taken = jnp.minimum(full, horizon - time) if cut_last_step else full
+        taken = jnp.where(begins, taken, NEVER)
+        after = time + taken
+        made = taken / full * width if cut_last_step else jnp.asarray(width, dtype)
+        level = jnp.where(begins, jnp.minimum(level + made, level_limit), level)
+        last_time = jnp.where(begins, after, last_time)
+        # What an ended lane does to its state is never looked at, so nothing is spent on holding it still.
+        return (advance(state, n, after), after, last + begins, last_time, level), (after, taken)
+
+    zero = jnp.zeros_like(horizon)
+    start = (state, zero, jnp.zeros(horizon.shape, jnp.int32), zero, zero)
+    (state, time, last, last_time, level), (times, durations) = lax.scan(step, start, jnp.arange(steps, dtype=dtype))
+    return RecursionSolution(
+        times=jnp.concatenate([zero[None], times]),
+        durations=durations,
+        last=last,
+        last_time=last_time,
+        last_level=level,
+        width=width,
+        horizon=horizon,
+        # A lane that could have begun one step more was cut off by the static number of steps.
+        cut_off=(time < horizon) & may_begin(state, jnp.asarray(steps, dtype)),
+    )

@@ -1,0 +1,52 @@
+"""The dense solution that every solver returns: what outcomes may ask of a set of trajectories, whatever integrated them.
+
+A lane is a trajectory. Levels are doublings of software since the start, x = log2(S/S0); times are months since the start. A date that is
+not reached within the horizon is +inf.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import jax
+
+
+class Paces(NamedTuple):
+    """Pace of software in doublings a month, and the first date (months) of the highest; each of shape (lanes,). +inf at a blow-up."""
+
+    at_start: jax.Array
+    highest: jax.Array
+    date_of_highest: jax.Array
+    lowest: jax.Array
+    at_horizon: jax.Array
+
+
+class Solution(ABC):
+    """Trajectories that have been solved, one a lane."""
+
+    horizon: jax.Array
+    """The end of the trajectories, months, shape (lanes,)."""
+
+    cut_off: jax.Array
+    """Whether the solver's static number of steps ended before the trajectory did, bool, shape (lanes,)."""
+
+    @abstractmethod
+    def dates(self, levels: tuple[float, ...]) -> jax.Array:
+        """Months at which each level is reached, shape (levels, lanes); +inf where it is not reached within the horizon."""
+
+    @abstractmethod
+    def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
+        """Doublings made by each time and the pace then (doublings a month), each (times, lanes); +inf beyond a blow-up."""
+
+    @abstractmethod
+    def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
+        """The least months in which so many doublings are ever made within [0, horizon], shape (doublings, lanes); +inf if never."""
+
+    @abstractmethod
+    def level_at_horizon(self) -> jax.Array:
+        """Doublings made by the horizon, shape (lanes,); +inf beyond a blow-up."""
+
+    @abstractmethod
+    def paces(self) -> Paces:
+        """The pace at its extremes and ends within the horizon."""

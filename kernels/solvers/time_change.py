@@ -1,0 +1,101 @@
+"""A solution in a clock of its own, seen on the calendar: for laws whose pace is a law of software times a factor of calendar time.
+
+Equation: dx/dt = B(t)/T(x). In the base clock θ with dθ = B(t) dt the law is autonomous, dx/dθ = 1/T(x), so a solver of autonomous laws
+finds x(θ), and dates are t = Φ⁻¹(θ), Φ(t) = ∫₀ᵗ B dt′.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from kernels.solvers.quadrature import QuadratureSolution
+from kernels.solvers.solution import Paces, Solution
+
+_STARTS = 96
+"""Window starts that are tried: a rising factor can give the pace two peaks, so the best one is looked for and then refined."""
+
+
+@dataclass(frozen=True)
+class TimeChangedSolution(Solution):
+    """`base` runs to the base clock's reading at `horizon`; `to_base` and `to_calendar` are Φ and its inverse, `factor` is B."""
+
+    base: QuadratureSolution
+    to_base: Callable[[jax.Array], jax.Array]
+    to_calendar: Callable[[jax.Array], jax.Array]
+    factor: Callable[[jax.Array], jax.Array]
+    horizon: jax.Array
+
+    @property
+    def cut_off(self) -> jax.Array:  # type: ignore[override]
+        return self.base.cut_off
+
+    def _date(self, base_date: jax.Array) -> jax.Array:
+        reached = base_date < jnp.inf
+        return jnp.where(reached, self.to_calendar(jnp.where(reached, base_date, 0)), jnp.inf)
+
+    def dates(self, levels: tuple[float, ...]) -> jax.Array:
+        return self._date(self.base.dates(levels))
+
+    def _level_at(self, time: jax.Array) -> tuple[jax.Array, jax.Array]:
+        level, pace = self.base.level_at(self.to_base(time))
+        return level, pace * self.factor(time)
+
+    def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
+        return self._level_at(jnp.stack([jnp.full_like(self.horizon, time) for time in times]))
+
+    def _least(self, cost: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array) -> jax.Array:
+        """Where `cost` is least on [low, high]: the best of a grid, then golden-section search between its neighbours."""
+
+        def better(found: tuple[jax.Array, jax.Array], share: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
+            best, place = found
+            here = low + (high - low) * share
+            value = cost(here)
+            return (jnp.minimum(best, value), jnp.where(value < best, here, place)), None
+
+        dtype = self.horizon.dtype
+        (_, place), _ = lax.scan(better, (jnp.full_like(low, jnp.inf), low), jnp.linspace(0, 1, _STARTS, dtype=dtype))
+        step = (high - low) / (_STARTS - 1)
+        golden = 0.6180339887498949
+
+        def narrow(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            left, right = ends
+            inner_left, inner_right = right - golden * (right - left), left + golden * (right - left)
+            keep_left = cost(inner_left) < cost(inner_right)
+            return jnp.where(keep_left, left, inner_left), jnp.where(keep_left, inner_right, right)
+
+        left, right = lax.fori_loop(
+            0, 18 if dtype == jnp.float32 else 36, narrow, (jnp.maximum(place - step, low), jnp.minimum(place + step, high))
+        )
+        middle = (left + right) / 2
+        return jnp.where(cost(middle) < cost(place), middle, place)
+
+    def level_at_horizon(self) -> jax.Array:
+        return self._level_at(self.horizon)[0]
+
+    def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
+        last, _ = self._level_at(self.horizon)
+        rows = []
+        for amount in doublings:
+
+            def duration(start: jax.Array, amount: float | jax.Array = amount) -> jax.Array:
+                return self._date(self.base.date_at(jnp.minimum(start + amount, last))) - self._date(self.base.date_at(start))
+
+            start = self._least(duration, jnp.zeros_like(last), jnp.maximum(last - amount, 0))
+            rows.append(jnp.where(last >= amount, duration(start), jnp.inf))
+        return jnp.stack(rows)
+
+    def paces(self) -> Paces:
+        zero = jnp.zeros_like(self.horizon)
+
+        def slowness(time: jax.Array) -> jax.Array:
+            return -self._level_at(time)[1]
+
+        at_start, at_horizon = self._level_at(zero)[1], self._level_at(self.horizon)[1]
+        date = self._least(slowness, zero, self.horizon)
+        slowest = self._least(lambda time: self._level_at(time)[1], zero, self.horizon)
+        return Paces(at_start, -slowness(date), date, self._level_at(slowest)[1], at_horizon)

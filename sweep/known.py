@@ -1,0 +1,74 @@
+"""What is known of a model's parameters before anything is drawn: which are fixed, which follow another, what bounds each has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kernels.models import Parameter
+from kernels.sampling import Distribution
+from sweep.axes import Axis
+from sweep.distributions import attains_low
+
+_UNBOUNDED = 1e-6
+"""The quantile that stands for an end of a support that draws do not come near."""
+_FARTHEST = 2.0**-33
+"""The quantile of the lowest draw that there can be, (0 + 1/2) / 2^32."""
+
+Bounds = dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Parameters as given (drawn or numbers), the axes, and the model's defaults: numbers, or names of parameters whose value is taken."""
+
+    parameters: Mapping[str, Distribution | float]
+    axes: Mapping[str, Axis]
+    defaults: Mapping[str, float | str]
+
+    def fixed(self) -> dict[str, float]:
+        """The parameters that have one value: given as numbers, left at their defaults, or taking the value of such a one."""
+        values = {name: self._source(name) for name in self.defaults}
+        return {name: value for name, value in values.items() if isinstance(value, float)}
+
+    def follows(self) -> dict[str, str]:
+        """The parameters that take the value of another one, which is drawn or gridded."""
+        named = {name: value for name, value in self.defaults.items() if isinstance(value, str) and not self._is_given(name)}
+        return {name: target for name, target in named.items() if not isinstance(self._source(target), float)}
+
+    def bounds(self) -> Bounds:
+        """The lowest and highest value of every parameter; for an end that draws do not come near, the 1e-6 or 1 − 1e-6 quantile."""
+        return {name: _between(self._source(name)) for name in self.defaults}
+
+    def _is_given(self, name: str) -> bool:
+        return name in self.parameters or name in self.axes
+
+    def _source(self, name: str) -> Distribution | Axis | float:
+        """What the values of a parameter come from."""
+        if name in self.axes:
+            return self.axes[name]
+        value = self.parameters.get(name, self.defaults[name])
+        return self._source(value) if isinstance(value, str) else value if isinstance(value, Distribution) else float(value)
+
+
+def beyond(distribution: Distribution, parameter: Parameter) -> float | None:
+    """A value that may be drawn but that the parameter cannot have, or None."""
+    return next((end for end in _ends(distribution, _FARTHEST) if not parameter.contains(end)), None)
+
+
+def _between(source: Distribution | Axis | float) -> tuple[float, float]:
+    if isinstance(source, Distribution):
+        return _ends(source, _UNBOUNDED)
+    if isinstance(source, Axis):
+        return min(source.values), max(source.values)
+    return source, source
+
+
+def _ends(distribution: Distribution, probability: float) -> tuple[float, float]:
+    """The support, with the quantile of `probability` for an end that draws do not come near, be it infinite or a lognormal's 0."""
+    low, high = distribution.support
+    return (
+        low if attains_low(distribution) else distribution.host_quantile(probability),
+        high if math.isfinite(high) else distribution.host_quantile(probability, upper=True),
+    )

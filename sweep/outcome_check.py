@@ -1,0 +1,61 @@
+"""Outcomes that the model can give: windows and times within the horizon, rules and units that the model has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kernels.models import Model, ModelError
+from sweep.document import Document
+from sweep.outcome_spec import OutcomeSpec
+
+
+def checked_outcomes(
+    document: Document, outcomes: OutcomeSpec, model: Model, options: Mapping[str, str | bool], fixed: Mapping[str, float]
+) -> OutcomeSpec:
+    """The outcomes with every window's rule settled; `fixed` holds the parameters that have one value. Raises SpecError."""
+    _refuse_beyond_horizon(document, outcomes, fixed.get("horizon"))
+    has_pace = type(model).recent_doubling_time is not Model.recent_doubling_time or any(
+        parameter.name == "recent_doubling_time" for parameter in model.parameters
+    )
+    if outcomes.peak and not has_pace:
+        raise document.error(["outcomes", "peak"], f"{model.name} has no recent pace to measure the peak by", "remove peak")
+    default = "published" if model.published_windows and options.get("time", "recursion") == "recursion" else "continuous"
+    windows = tuple(window.model_copy(update={"rule": window.rule or default}) for window in outcomes.windows)
+    settled = outcomes.model_copy(update={"windows": windows})
+    try:
+        settled.build().check(model, options, fixed)
+    except ModelError as error:
+        # The kernels know windows by their names, the file by their places.
+        section, _, rest = error.key.partition(".")
+        name, _, key = rest.partition(".")
+        places = [index for index, window in enumerate(windows) if window.name == name]
+        keys: list[str | int] = ["outcomes", section, *places, *([key] if key else [])]
+        raise document.error(keys, error.problem, error.fix) from None
+    _refuse_equal_names(document, settled, [label.name for label in settled.build().labels(model, options)])
+    return settled
+
+
+def _refuse_beyond_horizon(document: Document, outcomes: OutcomeSpec, horizon: float | None) -> None:
+    if horizon is None:
+        return
+    fix = f"use at most {horizon:g}, or a longer horizon in [parameters]"
+    for name in ("times", "years_of_progress", "most_doublings_in"):
+        for months in getattr(outcomes, name):
+            if months > horizon:
+                raise document.error(["outcomes", name], f"{months:g} months lie beyond the horizon of {horizon:g} months", fix)
+    for index, window in enumerate(outcomes.windows):
+        if window.months > horizon:
+            problem = f"a window of {window.months:g} months is longer than the horizon of {horizon:g} months"
+            raise document.error(["outcomes", "windows", index, "months"], problem, fix)
+
+
+def _refuse_equal_names(document: Document, outcomes: OutcomeSpec, names: list[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is None:
+        return
+    places = [index for index, window in enumerate(outcomes.windows) if window.name == twice]
+    if places:
+        raise document.error(
+            ["outcomes", "windows", places[-1], "name"], "another outcome has this name", "give each window a name of its own"
+        )
+    raise document.error(["outcomes"], f"two numbers give one outcome name, {twice}", "give numbers that differ within six digits")

@@ -1,0 +1,181 @@
+"""From a config as written to a sweep that its model can run: names are looked up in the model, and what cannot be is refused.
+
+Checked in the order of the file: model, options, parameters, axes, correlation, the model's own conditions, outcomes, published numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernels import models, sampling
+from kernels.models import Model, ModelError
+from kernels.sampling import Distribution
+from sweep import evidence
+from sweep.axes import Axis
+from sweep.config import Config, CorrelationTable
+from sweep.distributions import DistributionTable, is_continuous
+from sweep.document import Document
+from sweep.errors import Fault, near
+from sweep.evidence import Evidence
+from sweep.known import Known, beyond
+from sweep.outcome_check import checked_outcomes
+from sweep.outcome_spec import OutcomeSpec
+from sweep.published import PublishedNumber, published_numbers
+from sweep.tables import validated
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A config together with what its names stand for."""
+
+    config: Config
+    options: dict[str, str | bool]
+    parameters: dict[str, Distribution | float]
+    axes: dict[str, Axis]
+    correlation: tuple[tuple[str, str, float], ...]
+    outcomes: OutcomeSpec
+    published: tuple[PublishedNumber, ...]
+    evidence: dict[str, Evidence]
+
+
+def resolve(document: Document, beside: Path | None) -> Resolved:
+    """The sweep described in `document`, a file of the folder `beside`. Raises SpecError for the first thing that is wrong."""
+    config = validated(Config, document.tables, document.file)
+    if config.sweep.model not in models.names():
+        raise document.error(["sweep", "model"], "unknown model", near(config.sweep.model, models.names(), "models"))
+    model = models.get(config.sweep.model)
+    options = _options(document, config, model)
+    parameters, found = _parameters(document, config, model, beside)
+    axes = _axes(document, config, model)
+    _refuse_too_many_dimensions(document, config, parameters)
+    correlation = _correlation(document, config, model, parameters)
+    known = Known(parameters, axes, model.defaults(options))
+    _refuse_beyond_support(document, model, options, known)
+    outcomes = checked_outcomes(document, config.outcomes, model, options, known.fixed())
+    published = published_numbers(document, config, axes, outcomes.labels(model, options))
+    return Resolved(config, options, parameters, axes, correlation, outcomes, published, found)
+
+
+def _options(document: Document, config: Config, model: Model) -> dict[str, str | bool]:
+    known = {option.name: option for option in model.options}
+    for name, value in config.model.items():
+        if name not in known:
+            raise document.error(["model", name], f"{model.name} has no such option", near(name, known, "its options"))
+        values = known[name].values
+        if not any(value == allowed and type(value) is type(allowed) for allowed in values):
+            shown = ", ".join(str(allowed).lower() if isinstance(allowed, bool) else f'"{allowed}"' for allowed in values)
+            raise document.error(["model", name], "not one of its values", f"use one of {shown}")
+    try:
+        return model.resolve_options(config.model)
+    except ModelError as error:
+        raise document.error(["model", error.key], error.problem, error.fix) from None
+
+
+def _refuse_unknown(document: Document, section: str, name: str, model: Model) -> None:
+    names = [parameter.name for parameter in model.parameters]
+    if name not in names:
+        raise document.error([section, name], f"{model.name} has no such parameter", near(name, names, "its parameters"))
+
+
+def _parameters(
+    document: Document, config: Config, model: Model, beside: Path | None
+) -> tuple[dict[str, Distribution | float], dict[str, Evidence]]:
+    known: dict[str, Evidence] = {}
+
+    def find(name: str) -> Distribution | float:
+        known[name] = evidence.find(name, beside)
+        return known[name].resolved
+
+    found: dict[str, Distribution | float] = {}
+    for name, value in config.parameters.items():
+        _refuse_unknown(document, "parameters", name, model)
+        try:
+            found[name] = value.distribution(find) if isinstance(value, DistributionTable) else float(value)
+        except Fault as fault:
+            raise document.told(["parameters", name], fault) from None
+    # In the model's order, so that the order in the config changes nothing.
+    return {parameter.name: found[parameter.name] for parameter in model.parameters if parameter.name in found}, known
+
+
+def _axes(document: Document, config: Config, model: Model) -> dict[str, Axis]:
+    for name in config.axes:
+        _refuse_unknown(document, "axes", name, model)
+        if name in config.parameters:
+            problem = "given twice, in [parameters] and in [axes]"
+            raise document.error(["parameters", name], problem, "remove it from [parameters], or from [axes]")
+    return {
+        parameter.name: config.axes[parameter.name].axis(parameter.name) for parameter in model.parameters if parameter.name in config.axes
+    }
+
+
+def _refuse_too_many_dimensions(document: Document, config: Config, parameters: Mapping[str, Distribution | float]) -> None:
+    dimensions = sum(isinstance(value, Distribution) for value in parameters.values())
+    if config.sweep.sampler == "sobol" and dimensions > sampling.DIMENSIONS:
+        problem = f"{dimensions} parameters are uncertain, but the Sobol sequence has {sampling.DIMENSIONS} dimensions"
+        error = document.error(["sweep", "sampler"], problem, 'use sampler = "random" or "latin_hypercube", or fix some parameters')
+        error.value = "sobol"
+        raise error
+
+
+def _correlation(
+    document: Document, config: Config, model: Model, parameters: Mapping[str, Distribution | float]
+) -> tuple[tuple[str, str, float], ...]:
+    order = {parameter.name: place for place, parameter in enumerate(model.parameters)}
+    pairs: dict[tuple[str, str], float] = {}
+    for key, value in config.correlation.items():
+        place = ["correlation", key]
+        names = key.split(":")
+        if len(names) != 2 or names[0] == names[1]:
+            raise document.error(place, "not a pair of parameters", 'write "a:b" = 0.8')
+        for name in names:
+            _refuse_uncorrelatable(document, place, name, config, order, parameters)
+        first, second = sorted(names, key=order.__getitem__)
+        if (first, second) in pairs:
+            raise document.error(place, "this pair is given twice", "keep one of the two")
+        latent = value.latent if isinstance(value, CorrelationTable) else None
+        rank = value.rank if isinstance(value, CorrelationTable) else value
+        pairs[first, second] = latent if latent is not None else sampling.latent_from_rank(rank or 0.0)
+    correlation = tuple(
+        (first, second, latent) for (first, second), latent in sorted(pairs.items(), key=lambda item: [order[name] for name in item[0]])
+    )
+    try:
+        sampling.cholesky([name for name in order if any(name in pair for pair in pairs)], correlation)
+    except ValueError:
+        problem = f"no variables can be correlated like this all at once: {', '.join(config.correlation)}"
+        raise document.error(["correlation"], problem, "bring some of them nearer to 0") from None
+    return correlation
+
+
+def _refuse_uncorrelatable(
+    document: Document,
+    place: list[str],
+    name: str,
+    config: Config,
+    order: Mapping[str, int],
+    parameters: Mapping[str, Distribution | float],
+) -> None:
+    if name in config.axes:
+        raise document.error(place, f"{name} is an axis, which is not drawn", "correlate parameters that have distributions")
+    if name not in order:
+        raise document.error(place, f"{config.sweep.model} has no parameter {name}", near(name, order, "its parameters"))
+    value = parameters.get(name)
+    if not isinstance(value, Distribution):
+        raise document.error(place, f"{name} is fixed, not drawn", f"give {name} a distribution in [parameters], or remove the pair")
+    if not is_continuous(value):
+        raise document.error(place, f"{name} is not continuous", "correlate continuous distributions only")
+
+
+def _refuse_beyond_support(document: Document, model: Model, options: dict[str, str | bool], known: Known) -> None:
+    for parameter in model.parameters:
+        value = known.parameters.get(parameter.name)
+        reached = beyond(value, parameter) if isinstance(value, Distribution) else None
+        if reached is not None:
+            problem = f"it reaches {reached:.6g}, but {parameter.name} lies in {parameter.support}"
+            raise document.error(["parameters", parameter.name], problem, "narrow it, or truncate it: truncate = [lo, hi]")
+    try:
+        model.check(options, known.bounds())
+    except ModelError as error:
+        section = "axes" if error.key in known.axes else "model" if error.key in options else "parameters"
+        raise document.error([section, error.key], error.problem, error.fix) from None
