@@ -29,6 +29,7 @@ from kernels.solvers.budget import Budget
 from kernels.statistics import Bins, count_true, pairwise_sum, sum_by_replicate
 
 AUDIT_STRIDE = 256
+_Arrays = dict[str, jax.Array]
 _CACHE_BYTES = 512 * 1024
 """What the rows of one sub-block may take: about half of a core's second-level cache."""
 
@@ -37,14 +38,15 @@ _CACHE_BYTES = 512 * 1024
 class Study:
     """All that makes the trajectories of a sweep what they are. Static in the compiled program.
 
-    `fixed` are the parameters that are one number, `axes` the names of those that vary from cell to cell, and `bounds` the lowest and
-    highest value of every parameter, from which the lengths of loops are chosen.
+    `fixed` are the parameters that are one number, `follows` those that take the value of another, `axes` the names of those that vary
+    from cell to cell, and `bounds` the lowest and highest value of every parameter, from which the lengths of loops are chosen.
     """
 
     model: Model
     options: Mapping[str, str | bool]
     design: Design
     fixed: Mapping[str, float]
+    follows: Mapping[str, str]
     axes: tuple[str, ...]
     bounds: Bounds
     outcomes: Outcomes
@@ -82,6 +84,7 @@ class Study:
         drawn = self.design.parameters(key, draw, self.dtype)
         drawn.update({name: jnp.full(draw.shape, cell[index]) for index, name in enumerate(self.axes)})
         drawn.update({name: jnp.full(draw.shape, value, self.dtype) for name, value in self.fixed.items()})
+        drawn.update({name: drawn[other] for name, other in self.follows.items()})
         return drawn
 
     def evaluate(self, parameters: Mapping[str, jax.Array], budget: Budget) -> Evaluation:
@@ -89,27 +92,30 @@ class Study:
         solution = self.model.solve(parameters, self.options, budget)
         return evaluate(self.outcomes, self.model, self.options, parameters, self.fixed, solution)
 
-    def audit(self, parameters: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        """The error of the working precision on these trajectories.
+    def trajectories(self, parameters: Mapping[str, jax.Array], times: tuple[float, ...]) -> jax.Array:
+        """Doublings made by each time, shape (times, lanes)."""
+        return self.model.solve(parameters, self.options, self.budget).levels(times)[0]
+
+    def audit(self, parameters: Mapping[str, jax.Array], found: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """The error of the outcomes `found` for trajectories with these parameters, as the working precision drew them, each (lanes,).
 
         Returns the relative error of every number, (numbers, lanes) float64, and whether each flag differs, (flags, lanes) bool.
         """
-        working = self.evaluate(parameters, self.budget)
         exact_parameters = {name: value.astype(jnp.float64) for name, value in parameters.items()}
         for name, value in self.fixed.items():
             exact_parameters[name] = jnp.full_like(exact_parameters[name], value)
         exact = self.evaluate(exact_parameters, self.budget.doubled())
         horizon = exact_parameters["horizon"]
-        errors, differ = [], []
+        errors = [jnp.zeros((0, *horizon.shape))]
+        differ = [jnp.zeros((0, *horizon.shape), bool)]
         for label in self.labels:
-            ours, theirs = working.values[label.name], exact.values[label.name]
+            ours, theirs = found[label.name], exact.values[label.name]
             if label.kind == "flag":
-                differ.append(ours != theirs)
-                continue
-            errors.append(_relative_error(ours.astype(jnp.float64), theirs, exact.scales[label.name], horizon, label.scale == "duration"))
-        lanes = horizon.shape
-        empty_errors, empty_flags = jnp.zeros((0, *lanes)), jnp.zeros((0, *lanes), bool)
-        return (jnp.stack(errors) if errors else empty_errors), (jnp.stack(differ) if differ else empty_flags)
+                differ.append((ours != theirs)[None])
+            else:
+                scale, is_date = exact.scales[label.name], label.scale == "duration"
+                errors.append(_relative_error(ours.astype(jnp.float64), theirs, scale, horizon, is_date)[None])
+        return jnp.concatenate(errors), jnp.concatenate(differ)
 
 
 def _relative_error(ours: jax.Array, exact: jax.Array, scale: jax.Array, horizon: jax.Array, is_date: bool) -> jax.Array:
@@ -139,7 +145,7 @@ def sub_block(study: Study) -> int:
     rows = max(study.budget.steps * max(study.budget.nodes // 8, 1), 64)
     fitting = _CACHE_BYTES // (rows * study.dtype.itemsize)
     lanes = 1 << max(fitting.bit_length() - 1, 0)
-    return int(min(block, max(study.design.replicates, 64, min(lanes, 1024))))
+    return int(min(block, max(study.design.replicates, AUDIT_STRIDE, min(lanes, 1024))))
 
 
 def compiler_options() -> dict[str, str]:
@@ -153,19 +159,34 @@ def compiler_options() -> dict[str, str]:
     return {"xla_cpu_prefer_vector_width": "512"} if wide else {}
 
 
+@dataclass(frozen=True)
+class Keep:
+    """What a tile gives back beside its sums: histograms, the draws themselves, and the path of one draw in `every` at `times` (months)."""
+
+    histograms: bool = True
+    draws: bool = False
+    times: tuple[float, ...] = ()
+    every: int = 256
+
+
 class TileProgram:
     """A compiled tile. Call it with the cells' axis values, the first block, the number of draws in all and the seed's key.
 
     Returns arrays by name; C cells, K blocks, R replicates, B draws a block:
 
-        valid, failed (C, K, R)        draws counted, and those that turned non-finite         cut_off (C, K)   lanes the loop was too short for
-        true/<flag> (C, K, R)          finite/<number> (C, K, R)          sum/<number> (C, K, R)          histogram/<number> (C, R, bins)
-        error (C, K, numbers)          differ (C, K, flags)               audited (C, K)
-        parameter/<name> (K·B)         outcome/<label> (C, K·B)           where draws are kept
+        valid, failed (C, K, R)             draws counted, and those that turned non-finite
+        cut_off (C, K)                      lanes that the static loop was too short for
+        true (C, K, flags, R)               how often each flag holds
+        finite, sum (C, K, numbers, R)      finite values of each number, and their sum
+        least, greatest (C, K, numbers)     the extremes of the finite values
+        histogram/<number> (C, R, bins)
+        error (C, K, numbers), differ (C, K, flags), audited (C, K)        the audit
+        parameter/<name> (K·B), outcome/<label> (C, K·B)                   where draws are kept
+        trajectory (C, times, K·B/every)                                   where paths are kept
     """
 
-    def __init__(self, study: Study, shape: TileShape, keep_draws: bool = False, histograms: bool = True, lanes: int | None = None) -> None:
-        self.study, self.shape, self.keep_draws, self.histograms = study, shape, keep_draws, histograms
+    def __init__(self, study: Study, shape: TileShape, keep: Keep = Keep(), lanes: int | None = None) -> None:
+        self.study, self.shape, self.keep = study, shape, keep
         self.lanes = sub_block(study) if lanes is None else lanes
         self._run = jax.jit(self._tile, compiler_options=compiler_options())
 
@@ -195,29 +216,31 @@ class TileProgram:
     def _empty(self) -> dict[str, jax.Array]:
         study, replicates, block = self.study, self.study.design.replicates, self.study.design.block
         cells, blocks = self.shape.cells, self.shape.blocks
-        parts = block // self.lanes
-        by_replicate = (cells, blocks, replicates)
+        flags, numbers = len(study.flags), len(study.numbers)
         arrays: dict[str, jax.Array] = {
-            "valid": jnp.zeros(by_replicate, jnp.int32),
-            "failed": jnp.zeros(by_replicate, jnp.int32),
+            "valid": jnp.zeros((cells, blocks, replicates), jnp.int32),
+            "failed": jnp.zeros((cells, blocks, replicates), jnp.int32),
             "cut_off": jnp.zeros((cells, blocks), jnp.int32),
-            "error": jnp.zeros((cells, blocks, len(study.numbers)), jnp.float64),
-            "differ": jnp.zeros((cells, blocks, len(study.flags)), jnp.int32),
+            "true": jnp.zeros((cells, blocks, flags, replicates), jnp.int32),
+            "finite": jnp.zeros((cells, blocks, numbers, replicates), jnp.int32),
+            "sum": jnp.zeros((cells, blocks, block // self.lanes, numbers, replicates), study.dtype),
+            "least": jnp.full((cells, blocks, numbers), jnp.inf, study.dtype),
+            "greatest": jnp.full((cells, blocks, numbers), -jnp.inf, study.dtype),
+            "error": jnp.zeros((cells, blocks, numbers), jnp.float64),
+            "differ": jnp.zeros((cells, blocks, flags), jnp.int32),
             "audited": jnp.zeros((cells, blocks), jnp.int32),
         }
-        for label in study.flags:
-            arrays[f"true/{label.name}"] = jnp.zeros(by_replicate, jnp.int32)
-        for label in study.numbers:
-            arrays[f"finite/{label.name}"] = jnp.zeros(by_replicate, jnp.int32)
-            arrays[f"sum/{label.name}"] = jnp.zeros((cells, blocks, parts, replicates), study.dtype)
-            if self.histograms:
+        if self.keep.histograms:
+            for label in study.numbers:
                 arrays[f"histogram/{label.name}"] = jnp.zeros((cells, replicates, study.bins(label).count), jnp.int32)
-        if self.keep_draws:
+        if self.keep.draws:
             for name, _ in study.design.distributions:
                 arrays[f"parameter/{name}"] = jnp.full((blocks * block,), jnp.nan, study.dtype)
             for label in study.labels:
                 kind = jnp.bool_ if label.kind == "flag" else study.dtype
                 arrays[f"outcome/{label.name}"] = jnp.zeros((cells, blocks * block), kind)
+        if self.keep.times:
+            arrays["trajectory"] = jnp.full((cells, len(self.keep.times), blocks * block // self.keep.every), jnp.nan, study.dtype)
         return arrays
 
     def _tile(
@@ -225,27 +248,35 @@ class TileProgram:
     ) -> dict[str, jax.Array]:
         study, lanes, block = self.study, self.lanes, self.study.design.block
 
-        def one_block(index: jax.Array, arrays: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        def one_block(index: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
+            arrays, audited = tile
             c, k = index // block_count, index % block_count
             cell = lax.dynamic_index_in_dim(cells, c, 0, False)
-            start = (first_block + k.astype(jnp.uint32)) * np.uint32(block)
+            number = first_block + k.astype(jnp.uint32)
+            start = number * np.uint32(block)
             # Draws of this block that the sweep has: all, or in the last block what is left.
-            held = jnp.clip(draws - start.astype(jnp.int64), 0, block).astype(jnp.int32)
+            held = jnp.clip(draws - number.astype(jnp.int64) * block, 0, block).astype(jnp.int32)
 
-            def one_part(part: jax.Array, arrays: dict[str, jax.Array]) -> dict[str, jax.Array]:
-                offset = part * lanes
-                lane = jnp.arange(lanes, dtype=jnp.int32) + offset
+            def one_part(part: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
+                arrays, audited = tile
+                lane = jnp.arange(lanes, dtype=jnp.int32) + part * lanes
                 parameters = study.parameters(key, start + lane.astype(jnp.uint32), cell)
-                return self._add(arrays, parameters, study.evaluate(parameters, study.budget), lane < held, c, k, part)
+                evaluation = study.evaluate(parameters, study.budget)
+                arrays = self._add(arrays, parameters, evaluation, lane < held, c, k, part)
+                return arrays, _picked(audited, {**parameters, **evaluation.values}, part, lanes)
 
-            arrays = lax.fori_loop(0, (held + lanes - 1) // lanes, one_part, arrays)
-            return self._add_audit(arrays, key, start, held, cell, c, k)
+            arrays, audited = lax.fori_loop(0, (held + lanes - 1) // lanes, one_part, (arrays, audited))
+            if self.keep.times:
+                arrays = self._add_paths(arrays, key, start, held, cell, c, k)
+            return self._add_audit(arrays, audited, held, c, k), audited
 
-        arrays = lax.fori_loop(0, cell_count * block_count, one_block, self._empty())
-        for label in study.numbers:
-            # The top of each block's tree, above the sub-blocks.
-            arrays[f"sum/{label.name}"] = pairwise_sum(arrays[f"sum/{label.name}"])
-        return arrays
+        places = len(_audited(block))
+        names = [parameter.name for parameter in study.model.parameters]
+        audited = {name: jnp.zeros(places, study.dtype) for name in (*names, *(label.name for label in study.numbers))}
+        audited |= {label.name: jnp.zeros(places, bool) for label in study.flags}
+        arrays, _ = lax.fori_loop(0, cell_count * block_count, one_block, (self._empty(), audited))
+        # The top of each block's tree, above the sub-blocks.
+        return {**arrays, "sum": pairwise_sum(jnp.moveaxis(arrays["sum"], 2, 3))}
 
     def _add(
         self,
@@ -268,49 +299,73 @@ class TileProgram:
         arrays["valid"] = arrays["valid"].at[c, k].add(count_true(valid, replicates))
         arrays["failed"] = arrays["failed"].at[c, k].add(count_true(failed, replicates))
         arrays["cut_off"] = arrays["cut_off"].at[c, k].add(jnp.sum(evaluation.cut_off & held, dtype=jnp.int32))
-        for label in study.flags:
-            hits = count_true(evaluation.values[label.name] & valid, replicates)
-            arrays[f"true/{label.name}"] = arrays[f"true/{label.name}"].at[c, k].add(hits)
-        for label in study.numbers:
-            value = evaluation.values[label.name]
-            finite = valid & jnp.isfinite(value)
-            arrays[f"finite/{label.name}"] = arrays[f"finite/{label.name}"].at[c, k].add(count_true(finite, replicates))
-            total = sum_by_replicate(jnp.where(finite, value, 0), replicates)
-            arrays[f"sum/{label.name}"] = arrays[f"sum/{label.name}"].at[c, k, part].set(total)
-            if self.histograms:
+        if study.flags:
+            flags = jnp.stack([evaluation.values[label.name] for label in study.flags])
+            arrays["true"] = arrays["true"].at[c, k].add(count_true(flags & valid, replicates))
+        if study.numbers:
+            values = jnp.stack([evaluation.values[label.name] for label in study.numbers])
+            finite = valid & jnp.isfinite(values)
+            arrays["finite"] = arrays["finite"].at[c, k].add(count_true(finite, replicates))
+            arrays["sum"] = arrays["sum"].at[c, k, part].set(sum_by_replicate(jnp.where(finite, values, 0), replicates))
+            arrays["least"] = arrays["least"].at[c, k].min(jnp.min(jnp.where(finite, values, jnp.inf), axis=-1))
+            arrays["greatest"] = arrays["greatest"].at[c, k].max(jnp.max(jnp.where(finite, values, -jnp.inf), axis=-1))
+        if self.keep.histograms:
+            replicate = jnp.arange(self.lanes, dtype=jnp.int32) % replicates
+            for label in study.numbers:
                 name = f"histogram/{label.name}"
-                replicate = jnp.arange(self.lanes, dtype=jnp.int32) % replicates
-                place = (c, replicate, study.bins(label).index(value))
+                place = (c, replicate, study.bins(label).index(evaluation.values[label.name]))
                 arrays[name] = arrays[name].at[place].add(valid.astype(jnp.int32), mode="promise_in_bounds")
-        if self.keep_draws:
+        if self.keep.draws:
             offset = k * study.design.block + part * self.lanes
             for name, _ in study.design.distributions:
-                arrays[f"parameter/{name}"] = lax.dynamic_update_slice(arrays[f"parameter/{name}"], parameters[name], (offset,))
+                # The same in every cell; beyond the extent there is nothing.
+                kept = jnp.where(held, parameters[name], jnp.nan)
+                arrays[f"parameter/{name}"] = lax.dynamic_update_slice(arrays[f"parameter/{name}"], kept, (offset,))
             for label in study.labels:
                 name = f"outcome/{label.name}"
                 arrays[name] = lax.dynamic_update_slice(arrays[name], evaluation.values[label.name][None], (c, offset))
         return arrays
 
-    def _add_audit(
+    def _add_paths(
         self, arrays: dict[str, jax.Array], key: jax.Array, start: jax.Array, held: jax.Array, cell: jax.Array, c: jax.Array, k: jax.Array
     ) -> dict[str, jax.Array]:
-        """The audit of one block: one draw of every 256, at a place in them that goes through all replicates."""
-        study, block = self.study, self.study.design.block
-        each = np.arange(max(block // AUDIT_STRIDE, 1))
-        audited = (each * AUDIT_STRIDE + each * 149 % AUDIT_STRIDE) % block
-        width = min(len(audited), max(self.lanes // 4, 1))
-        rows = jnp.asarray(audited.reshape(-1, width), jnp.int32)
+        """The paths of one draw in every so many of a block."""
+        study, count = self.study, self.study.design.block // self.keep.every
+        width = min(count, self.lanes)
 
         def one_row(row: jax.Array, arrays: dict[str, jax.Array]) -> dict[str, jax.Array]:
-            lane = lax.dynamic_index_in_dim(rows, row, 0, False)
-            error, differ = study.audit(study.parameters(key, start + lane.astype(jnp.uint32), cell))
-            counted = lane < held
-            arrays = dict(arrays)
-            arrays["error"] = arrays["error"].at[c, k].max(jnp.max(jnp.where(counted, error, 0.0), axis=-1, initial=0.0))
-            arrays["differ"] = arrays["differ"].at[c, k].add(jnp.sum(differ & counted, axis=-1, dtype=jnp.int32))
-            arrays["audited"] = arrays["audited"].at[c, k].add(jnp.sum(counted, dtype=jnp.int32))
-            return arrays
+            lane = (jnp.arange(width, dtype=jnp.int32) + row * width) * self.keep.every
+            paths = study.trajectories(study.parameters(key, start + lane.astype(jnp.uint32), cell), self.keep.times)
+            paths = jnp.where(lane < held, paths, jnp.nan)[None]
+            return {**arrays, "trajectory": lax.dynamic_update_slice(arrays["trajectory"], paths, (c, 0, k * count + row * width))}
 
-        # The places rise with the row, so the rows that the block's draws reach come first.
-        used = (held + width * AUDIT_STRIDE - 1) // (width * AUDIT_STRIDE)
-        return lax.fori_loop(0, jnp.minimum(used, rows.shape[0]), one_row, arrays)
+        return lax.fori_loop(0, count // width, one_row, arrays)
+
+    def _add_audit(
+        self, arrays: dict[str, jax.Array], audited: Mapping[str, jax.Array], held: jax.Array, c: jax.Array, k: jax.Array
+    ) -> dict[str, jax.Array]:
+        """The audit of one block: one draw of every 256, as the sub-blocks picked them up."""
+        study = self.study
+        names = [parameter.name for parameter in study.model.parameters]
+        error, differ = study.audit({name: audited[name] for name in names}, audited)
+        counted = jnp.asarray(_audited(study.design.block), jnp.int32) < held
+        return {
+            **arrays,
+            "error": arrays["error"].at[c, k].max(jnp.max(jnp.where(counted, error, 0.0), axis=-1, initial=0.0)),
+            "differ": arrays["differ"].at[c, k].add(jnp.sum(differ & counted, axis=-1, dtype=jnp.int32)),
+            "audited": arrays["audited"].at[c, k].add(jnp.sum(counted, dtype=jnp.int32)),
+        }
+
+
+def _audited(block: int) -> np.ndarray:
+    """The draws of a block that are audited: one of every 256, at a place among them that goes through all replicates."""
+    each = np.arange(block // AUDIT_STRIDE)
+    return each * AUDIT_STRIDE + each * 149 % AUDIT_STRIDE
+
+
+def _picked(audited: dict[str, jax.Array], lanes_of: Mapping[str, jax.Array], part: jax.Array, lanes: int) -> dict[str, jax.Array]:
+    """`audited` with the audited lanes of one sub-block filled in."""
+    count = lanes // AUDIT_STRIDE
+    each = part * count + jnp.arange(count, dtype=jnp.int32)
+    places = jnp.arange(count, dtype=jnp.int32) * AUDIT_STRIDE + each * 149 % AUDIT_STRIDE
+    return {name: lax.dynamic_update_slice(kept, lanes_of[name][places], (part * count,)) for name, kept in audited.items()}

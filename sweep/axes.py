@@ -62,7 +62,7 @@ class AxisTable(Table):
         assert self.points is not None
         fractions = [index / (self.points - 1) for index in range(self.points)]
         if self.log is not None:
-            values = [low * (high / low) ** fraction for fraction in fractions]
+            values = [low ** (1 - fraction) * high**fraction for fraction in fractions]
         else:
             values = [low + (high - low) * fraction for fraction in fractions]
         # The ends are the numbers written, not what rounding makes of them.

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from kernels.models import Parameter
 from kernels.sampling import Distribution
 from sweep.axes import Axis
@@ -68,7 +70,9 @@ def _between(source: Distribution | Axis | float) -> tuple[float, float]:
 def _ends(distribution: Distribution, probability: float) -> tuple[float, float]:
     """The support, with the quantile of `probability` for an end that draws do not come near, be it infinite or a lognormal's 0."""
     low, high = distribution.support
-    return (
-        low if attains_low(distribution) else distribution.host_quantile(probability),
-        high if math.isfinite(high) else distribution.host_quantile(probability, upper=True),
-    )
+    # A quantile beyond the largest float is infinite, which is what it should be.
+    with np.errstate(over="ignore", under="ignore"):
+        return (
+            low if attains_low(distribution) else distribution.host_quantile(probability),
+            high if math.isfinite(high) else distribution.host_quantile(probability, upper=True),
+        )

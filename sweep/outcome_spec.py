@@ -18,6 +18,10 @@ from sweep.tables import PositiveNumber, Table, is_power_of_two, without_duplica
 _DEFAULT_REGIME_FACTOR = 10.0
 
 
+# More is never reached, and far more would not fit the integers in which the published rule counts.
+_Amount = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e6)]
+
+
 class WindowTable(Table):
     """A compression window: whether so much progress is ever made within so many months."""
 
@@ -25,9 +29,9 @@ class WindowTable(Table):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
     months: PositiveNumber
-    years: PositiveNumber | None = None
-    speedup: PositiveNumber | None = None
-    doublings: PositiveNumber | None = None
+    years: _Amount | None = None
+    speedup: _Amount | None = None
+    doublings: _Amount | None = None
     rule: Literal["published", "continuous"] | None = None
 
     @model_validator(mode="after")

@@ -25,6 +25,8 @@ from sweep.outcome_spec import OutcomeSpec
 from sweep.published import PublishedNumber, published_numbers
 from sweep.tables import validated
 
+_ORDINARY = "use numbers of ordinary size"
+
 
 @dataclass(frozen=True)
 class Resolved:
@@ -95,6 +97,8 @@ def _parameters(
             found[name] = value.distribution(find) if isinstance(value, DistributionTable) else float(value)
         except Fault as fault:
             raise document.told(["parameters", name], fault) from None
+        except (ArithmeticError, ValueError):
+            raise document.error(["parameters", name], "its numbers are too far apart to compute with", _ORDINARY) from None
     # In the model's order, so that the order in the config changes nothing.
     return {parameter.name: found[parameter.name] for parameter in model.parameters if parameter.name in found}, known
 
@@ -179,3 +183,5 @@ def _refuse_beyond_support(document: Document, model: Model, options: dict[str, 
     except ModelError as error:
         section = "axes" if error.key in known.axes else "model" if error.key in options else "parameters"
         raise document.error([section, error.key], error.problem, error.fix) from None
+    except ArithmeticError:
+        raise document.error(["parameters"], f"{model.name} cannot compute with numbers as large or small as these", _ORDINARY) from None

@@ -1,11 +1,14 @@
 """Draws addressed by index: counter-based bits, scrambled Sobol points, Latin hypercubes, distributions as quantile functions, a copula."""
 
-from kernels.sampling.composed import Beta, Mixture, Truncated
+from kernels.sampling.beta import Beta
+from kernels.sampling.composed import Mixture, Shifted, Truncated
 from kernels.sampling.copula import cholesky, correlate, latent_from_rank
 from kernels.sampling.design import SAMPLERS, Design
+from kernels.sampling.discrete import Constant, Discrete
+from kernels.sampling.distribution import Distribution
 from kernels.sampling.indexed import random_bits, seed_key
 from kernels.sampling.latin_hypercube import latin_hypercube_bits
-from kernels.sampling.quantiles import Constant, Discrete, Distribution, LogNormal, LogUniform, Normal, Shifted, Triangular, Uniform
+from kernels.sampling.quantiles import LogNormal, LogUniform, Normal, Triangular, Uniform
 from kernels.sampling.sobol import DIMENSIONS, sobol_bits, unscrambled
 from kernels.sampling.tails import Tail, nearer_tail
 

@@ -52,7 +52,8 @@ def cholesky(names: Sequence[str], pairs: Sequence[tuple[str, str, float]]) -> F
     smallest = float(np.linalg.eigvalsh(matrix)[0]) if len(names) else 1.0
     if smallest < 1e-9:
         given = ", ".join(f"{first}:{second} = {latent:g}" for first, second, latent in pairs)
-        raise ValueError(f"correlation: no variables can have the latent correlations {given} (smallest eigenvalue {smallest:.3g}); bring them nearer to 0")
+        problem = f"no variables can have the latent correlations {given} (smallest eigenvalue {smallest:.3g})"
+        raise ValueError(f"correlation: {problem}; bring them nearer to 0")
     return tuple(tuple(float(value) for value in row) for row in np.linalg.cholesky(matrix))
 
 
@@ -73,7 +74,8 @@ def _tail_area(high: jax.Array, low: jax.Array) -> jax.Array:
     exact = half * leading * leading
     rest = ((high - leading) + low) * (half * (high + leading))
     total = exact + rest
-    return exp_pair(-total, -((exact - total) + rest)) * (polynomial(_NUMERATOR, high) / polynomial(_DENOMINATOR, high))
+    result: jax.Array = exp_pair(-total, -((exact - total) + rest)) * (polynomial(_NUMERATOR, high) / polynomial(_DENOMINATOR, high))
+    return result
 
 
 def correlate(tails: Sequence[Tail], factor: Factor) -> list[Tail]:

@@ -16,9 +16,10 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from kernels.sampling.copula import cholesky, correlate
+from kernels.sampling.discrete import Constant
+from kernels.sampling.distribution import Distribution
 from kernels.sampling.indexed import random_bits
 from kernels.sampling.latin_hypercube import latin_hypercube_bits
-from kernels.sampling.quantiles import Constant, Distribution
 from kernels.sampling.sobol import DIMENSIONS, sobol_table
 from kernels.sampling.tails import Tail, nearer_tail
 
@@ -55,7 +56,8 @@ class Design:
         if len(set(names)) < len(names):
             raise ValueError(f"distributions: {', '.join(names)} holds a name twice; give each parameter once")
         if self.sampler == "sobol" and len(names) > DIMENSIONS:
-            raise ValueError(f"distributions: {len(names)} are more than the Sobol sequence's {DIMENSIONS} dimensions; use sampler = \"random\"")
+            problem = f"{len(names)} are more than the Sobol sequence's {DIMENSIONS} dimensions"
+            raise ValueError(f'distributions: {problem}; use sampler = "random"')
         drawn = [name for name, distribution in self.distributions if not isinstance(distribution, Constant)]
         cholesky(self._correlated(drawn), self.correlation)
 

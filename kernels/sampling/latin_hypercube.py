@@ -33,7 +33,8 @@ def permuted(index: jax.Array, bits: int, first: jax.Array, second: jax.Array) -
         far = number % 2 == 0
         carried = index >> jnp.uint32(max(bits // 2, 1) if far else 1)
         index = index ^ (carried if far and bits >= 4 else carried & first)
-    return (index ^ (second >> jnp.uint32(7))) & mask
+    result: jax.Array = (index ^ (second >> jnp.uint32(7))) & mask
+    return result
 
 
 def latin_hypercube_bits(key: jax.Array, draw: jax.Array, dimension: int | jax.Array, replicates: int, block: int) -> jax.Array:
@@ -50,4 +51,5 @@ def latin_hypercube_bits(key: jax.Array, draw: jax.Array, dimension: int | jax.A
     position, _ = threefry(key, draw, jnp.uint32(STREAM_POSITION) + jnp.uint32(dimension))
     if block_bits == 0:
         return position
-    return (fine << jnp.uint32(32 - block_bits)) | (position >> jnp.uint32(block_bits))
+    result: jax.Array = (fine << jnp.uint32(32 - block_bits)) | (position >> jnp.uint32(block_bits))
+    return result

@@ -1,125 +1,22 @@
-"""Distributions as quantile functions with a closed form: u in, value out, worked from the nearer tail.
+"""Continuous distributions whose quantile function has a closed form, worked from the nearer tail.
 
-Every quantile is non-decreasing in u up to rounding and stays within its support. In float32 the error is at most 1e-6 of the value (of the
-larger of value and spread where a sum cancels: a normal near zero, a shift towards zero); in float64 it is near machine precision.
-The host-side functions take and give float64 and are exact in both tails, for tables, truncation and bounds.
+Uniform and log-uniform are measured from the nearer end; products inside an exponential are kept as pairs, or float32 would lose six digits
+of large exponents. See `tails.py` for the normal quantile.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kernels.sampling.tails import Tail, exp_pair, normal_magnitude, normal_magnitude_double, position, scaled_pair
+from kernels.sampling.distribution import Distribution, Floats, require, require_finite
+from kernels.sampling.tails import Tail, exp_pair, normal_magnitude, normal_magnitude_double, scaled_pair
 
-Floats = np.ndarray
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
-
-
-def require(condition: bool, quantity: str, value: object, fix: str) -> None:
-    """Raise ValueError that names the quantity, its value and the fix."""
-    if not condition:
-        raise ValueError(f"{quantity}: {value!r} cannot be used; {fix}")
-
-
-def require_finite(**quantities: float) -> None:
-    """Raise ValueError unless every quantity is a finite number."""
-    for quantity, value in quantities.items():
-        number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-        require(number and math.isfinite(value), quantity, value, "give a finite number")
-
-
-def normalised(weights: Sequence[float], count: int) -> tuple[float, ...]:
-    """Weights as probabilities. Raises ValueError unless there are `count` of them, all positive."""
-    require(len(weights) == count > 0, "weights", tuple(weights), f"give one weight for each of the {count} values or components, at least one")
-    for weight in weights:
-        require_finite(weights=weight)
-        require(weight > 0, "weights", weight, "give positive weights")
-    total = math.fsum(weights)
-    return tuple(weight / total for weight in weights)
-
-
-class Distribution(ABC):
-    """A one-dimensional distribution: hashable, so that it can be static in a jitted program."""
-
-    @property
-    @abstractmethod
-    def support(self) -> tuple[float, float]:
-        """The lowest and highest value."""
-
-    @abstractmethod
-    def below(self, values: Floats) -> Floats:
-        """P(X <= value), float64, exact where it is small."""
-
-    @abstractmethod
-    def above(self, values: Floats) -> Floats:
-        """P(X > value), float64, exact where it is small."""
-
-    @abstractmethod
-    def inverse(self, probability: Floats, upper: bool) -> Floats:
-        """The values at `probability` in (0, 1) from the lower or the upper end, float64."""
-
-    @abstractmethod
-    def from_tail(self, tail: Tail) -> jax.Array:
-        """The values at `tail`, before they are held within the support and on their side of the median."""
-
-    @property
-    def absolute_error(self) -> float:
-        """Rounding error of `inverse` that is not relative to the value."""
-        return 0.0
-
-    @property
-    def median(self) -> float:
-        return self.host_quantile(0.5)
-
-    def cdf(self, value: float) -> float:
-        """P(X <= value)."""
-        return float(self.below(np.array([value], np.float64))[0])
-
-    def host_quantile(self, probability: float, upper: bool = False) -> float:
-        """The value at a probability in (0, 1), measured from the lower end, or from the upper. Raises ValueError outside."""
-        require(0.0 < probability < 1.0, "probability", probability, "give a number between 0 and 1")
-        return float(self.inverse(np.array([probability], np.float64), upper)[0])
-
-    def quantile(self, tail: Tail) -> jax.Array:
-        """The values at `tail`, of the type and shape of `tail.probability`."""
-        dtype = tail.probability.dtype
-        low, high, median = (jnp.asarray(value, dtype) for value in (*self.support, self.median))
-        values = self.from_tail(tail)
-        return jnp.where(tail.upper, jnp.clip(values, median, high), jnp.clip(values, low, median))
-
-
-@dataclass(frozen=True)
-class Constant(Distribution):
-    """One value."""
-
-    value: float
-
-    def __post_init__(self) -> None:
-        require_finite(value=self.value)
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return self.value, self.value
-
-    def below(self, values: Floats) -> Floats:
-        return (values >= self.value).astype(np.float64)
-
-    def above(self, values: Floats) -> Floats:
-        return (values < self.value).astype(np.float64)
-
-    def inverse(self, probability: Floats, upper: bool) -> Floats:
-        return np.full_like(probability, self.value)
-
-    def from_tail(self, tail: Tail) -> jax.Array:
-        return jnp.full_like(tail.probability, self.value)
 
 
 @dataclass(frozen=True)
@@ -177,10 +74,12 @@ class LogUniform(Distribution):
         return math.log(self.high) - math.log(self.low)
 
     def below(self, values: Floats) -> Floats:
-        return np.log(np.clip(values, self.low, self.high) / self.low) / self._range
+        result: Floats = np.log(np.clip(values, self.low, self.high) / self.low) / self._range
+        return result
 
     def above(self, values: Floats) -> Floats:
-        return np.log(self.high / np.clip(values, self.low, self.high)) / self._range
+        result: Floats = np.log(self.high / np.clip(values, self.low, self.high)) / self._range
+        return result
 
     def inverse(self, probability: Floats, upper: bool) -> Floats:
         return self.high * np.exp(-self._range * probability) if upper else self.low * np.exp(self._range * probability)
@@ -188,16 +87,20 @@ class LogUniform(Distribution):
     def from_tail(self, tail: Tail) -> jax.Array:
         dtype = tail.probability.dtype.type
         high, low = scaled_pair(self._range, tail.probability, jnp.zeros_like(tail.probability))
-        return jnp.where(tail.upper, dtype(self.high), dtype(self.low)) * exp_pair(jnp.where(tail.upper, -high, high), jnp.where(tail.upper, -low, low))
+        return jnp.where(tail.upper, dtype(self.high), dtype(self.low)) * exp_pair(
+            jnp.where(tail.upper, -high, high), jnp.where(tail.upper, -low, low)
+        )
 
 
 def _normal_below(scores: Floats) -> Floats:
-    return 0.5 * _erfc(-scores / math.sqrt(2.0))
+    result: Floats = 0.5 * _erfc(-scores / math.sqrt(2.0))
+    return result
 
 
 def _normal_scores(probability: Floats, upper: bool) -> Floats:
     nearer = np.minimum(probability, 1.0 - probability)
-    return np.where((probability <= 0.5) != upper, -1.0, 1.0) * normal_magnitude_double(nearer, np)
+    result: Floats = np.where((probability <= 0.5) != upper, -1.0, 1.0) * normal_magnitude_double(nearer, np)
+    return result
 
 
 @dataclass(frozen=True)
@@ -236,7 +139,8 @@ class Normal(Distribution):
         dtype = tail.probability.dtype.type
         high, low = normal_magnitude(tail.probability)
         distance = dtype(self.sd) * (high + low)
-        return dtype(self.mean) + jnp.where(tail.upper, distance, -distance)
+        result: jax.Array = dtype(self.mean) + jnp.where(tail.upper, distance, -distance)
+        return result
 
 
 @dataclass(frozen=True)
@@ -260,7 +164,8 @@ class LogNormal(Distribution):
 
     def _log(self, values: Floats) -> Floats:
         with np.errstate(divide="ignore"):
-            return (np.log(np.maximum(values, 0.0)) - self.mean_of_log) / self.sd_of_log
+            result: Floats = (np.log(np.maximum(values, 0.0)) - self.mean_of_log) / self.sd_of_log
+            return result
 
     def below(self, values: Floats) -> Floats:
         return _normal_below(self._log(values))
@@ -274,7 +179,8 @@ class LogNormal(Distribution):
     def from_tail(self, tail: Tail) -> jax.Array:
         high, low = scaled_pair(self.sd_of_log, *normal_magnitude(tail.probability))
         ratio = exp_pair(jnp.where(tail.upper, high, -high), jnp.where(tail.upper, low, -low))
-        return tail.probability.dtype.type(self.median) * ratio
+        result: jax.Array = tail.probability.dtype.type(self.median) * ratio
+        return result
 
 
 @dataclass(frozen=True)
@@ -308,9 +214,9 @@ class Triangular(Distribution):
         inside = np.clip(values, self.low, self.high)
         rising = (inside - self.low) ** 2 / (left or 1.0)
         falling = (self.high - inside) ** 2 / (right or 1.0)
-        if upper:
-            return np.where(inside < self.mode, 1.0 - rising, falling)
-        return np.where(inside < self.mode, rising, 1.0 - falling)
+        left_of_mode, right_of_mode = (1.0 - rising, falling) if upper else (rising, 1.0 - falling)
+        result: Floats = np.where(inside < self.mode, left_of_mode, right_of_mode)
+        return result
 
     def below(self, values: Floats) -> Floats:
         return self._one_side(values, False)
@@ -335,94 +241,3 @@ class Triangular(Distribution):
         rising = from_low <= dtype(share_below) if share_below <= 0.5 else from_high >= dtype(share_above)
         distance = jnp.sqrt(jnp.where(rising, dtype(left) * from_low, dtype(right) * from_high))
         return jnp.where(rising, dtype(self.low) + distance, dtype(self.high) - distance)
-
-
-@dataclass(frozen=True)
-class Discrete(Distribution):
-    """Finitely many values. Probabilities are held to 2^-32: thresholds are integers that the draw's bits are compared with."""
-
-    values: tuple[float, ...]
-    weights: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "values", tuple(self.values))
-        object.__setattr__(self, "weights", tuple(self.weights))
-        for value in self.values:
-            require_finite(values=value)
-        require(len(set(self.values)) == len(self.values), "values", self.values, "give each value once")
-        normalised(self.weights, len(self.values))
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return min(self.values), max(self.values)
-
-    def _steps(self) -> tuple[list[float], list[Fraction]]:
-        """The values in order, and the exact probability of being at or below each."""
-        pairs = sorted(zip(self.values, map(Fraction, self.weights), strict=True))
-        total = sum((weight for _, weight in pairs), Fraction(0))
-        shares, running = [], Fraction(0)
-        for _, weight in pairs:
-            running += weight
-            shares.append(running / total)
-        return [value for value, _ in pairs], shares
-
-    def below(self, values: Floats) -> Floats:
-        steps, shares = self._steps()
-        return np.array([0.0, *map(float, shares)])[np.searchsorted(steps, values, side="right")]
-
-    def above(self, values: Floats) -> Floats:
-        steps, shares = self._steps()
-        return np.array([1.0, *(float(1 - share) for share in shares)])[np.searchsorted(steps, values, side="right")]
-
-    def inverse(self, probability: Floats, upper: bool) -> Floats:
-        steps, shares = self._steps()
-        if upper:
-            index = len(steps) - 1 - np.searchsorted([float(1 - share) for share in reversed(shares[:-1])], probability, side="right")
-        else:
-            index = np.searchsorted([float(share) for share in shares[:-1]], probability, side="left")
-        return np.array(steps)[index]
-
-    def from_tail(self, tail: Tail) -> jax.Array:
-        whole, _ = position(tail)
-        bits = jnp.where(tail.upper, ~whole, whole)
-        steps, shares = self._steps()
-        # A value begins at the first whole number whose u = (bits + 1/2) / 2^32 lies above the shares before it.
-        last_below = np.array([max(round(share * 2**32), 1) - 1 for share in shares[:-1]], dtype=np.uint32)
-        if len(steps) > 32:
-            return jnp.asarray(steps, tail.probability.dtype)[jnp.searchsorted(jnp.asarray(last_below), bits, side="left", method="scan_unrolled")]
-        values = jnp.full_like(tail.probability, steps[0])
-        for threshold, value in zip(last_below, steps[1:], strict=True):
-            values = jnp.where(bits > threshold, tail.probability.dtype.type(value), values)
-        return values
-
-
-@dataclass(frozen=True)
-class Shifted(Distribution):
-    """Another distribution with a constant added."""
-
-    distribution: Distribution
-    by: float
-
-    def __post_init__(self) -> None:
-        require_finite(by=self.by)
-
-    @property
-    def support(self) -> tuple[float, float]:
-        low, high = self.distribution.support
-        return low + self.by, high + self.by
-
-    @property
-    def absolute_error(self) -> float:
-        return self.distribution.absolute_error + 2e-16 * abs(self.by)
-
-    def below(self, values: Floats) -> Floats:
-        return self.distribution.below(values - self.by)
-
-    def above(self, values: Floats) -> Floats:
-        return self.distribution.above(values - self.by)
-
-    def inverse(self, probability: Floats, upper: bool) -> Floats:
-        return self.distribution.inverse(probability, upper) + self.by
-
-    def from_tail(self, tail: Tail) -> jax.Array:
-        return self.distribution.quantile(tail) + tail.probability.dtype.type(self.by)

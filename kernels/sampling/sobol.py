@@ -35,7 +35,8 @@ DIMENSIONS = 1 + len(_initial_numbers())
 def direction_numbers(dimension: int) -> tuple[int, ...]:
     """The 32 direction numbers of a dimension, most significant first. Raises ValueError beyond the last dimension."""
     if not 0 <= dimension < DIMENSIONS:
-        raise ValueError(f"dimension: {dimension} is beyond the Sobol sequence's {DIMENSIONS}; draw fewer parameters or use sampler = \"random\"")
+        fix = 'draw fewer parameters or use sampler = "random"'
+        raise ValueError(f"dimension: {dimension} is beyond the Sobol sequence's {DIMENSIONS}; {fix}")
     if dimension == 0:
         odd = [1] * BITS
     else:
@@ -59,7 +60,8 @@ def reverse_bits(words: jax.Array) -> jax.Array:
     """Every uint32 with its bits in the opposite order."""
     for shift, mask in ((1, 0x55555555), (2, 0x33333333), (4, 0x0F0F0F0F), (8, 0x00FF00FF)):
         words = ((words >> jnp.uint32(shift)) & jnp.uint32(mask)) | ((words & jnp.uint32(mask)) << jnp.uint32(shift))
-    return (words >> jnp.uint32(16)) | (words << jnp.uint32(16))
+    result: jax.Array = (words >> jnp.uint32(16)) | (words << jnp.uint32(16))
+    return result
 
 
 def _reversed_point(point: jax.Array, dimension: int, index_bits: int = BITS) -> jax.Array:
@@ -77,11 +79,12 @@ def _scramble_reversed(word: jax.Array, first: jax.Array, second: jax.Array) -> 
     word = word + first
     word = word * (second | jnp.uint32(1))
     word = word ^ (word * jnp.uint32(0x05526C56))
-    return word ^ (word * jnp.uint32(0x53A22864))
+    result: jax.Array = word ^ (word * jnp.uint32(0x53A22864))
+    return result
 
 
 def unscrambled(point: jax.Array, dimension: int) -> jax.Array:
-    """The Sobol point as 32 bits, u = bits / 2^32; uint32 of `point`'s shape. Equal to `scipy.stats.qmc.Sobol(d, scramble=False, bits=32)`."""
+    """The Sobol point as 32 bits, u = bits / 2^32; uint32 of `point`'s shape: `scipy.stats.qmc.Sobol(d, scramble=False, bits=32)`."""
     return reverse_bits(_reversed_point(point, dimension))
 
 
@@ -111,4 +114,5 @@ def sobol_table(key: jax.Array, draw: jax.Array, dimensions: tuple[int, ...], re
         return tuple(_scrambled(index_bits, key, draw, dimension, replicates) for dimension in dimensions)
 
     few = jnp.max(draw >> jnp.uint32(replicates.bit_length() - 1)) < jnp.uint32(1 << 16)
-    return lax.cond(few, partial(branch, 16), partial(branch, BITS), key, draw)
+    result: tuple[jax.Array, ...] = lax.cond(few, partial(branch, 16), partial(branch, BITS), key, draw)
+    return result

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kernels.sampling.quantiles import Distribution, Floats
+from kernels.sampling.distribution import Distribution, Floats
 from kernels.sampling.tails import Tail, position
 
 _OCTAVES = 32
@@ -40,7 +40,9 @@ class Table:
     """Halvings that find a cell within any octave."""
 
 
-def _fit(distribution: Distribution, upper: bool, starts: Floats, widths: Floats, degree: int, tolerance: float) -> tuple[Floats, np.ndarray]:
+def _fit(
+    distribution: Distribution, upper: bool, starts: Floats, widths: Floats, degree: int, tolerance: float
+) -> tuple[Floats, np.ndarray]:
     """Polynomials for cells (coefficients, shape (degree + 1, cells)) and which of them are good enough."""
     nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
     checks = np.append(np.cos(np.pi * np.arange(degree + 2) / (degree + 1)) * 0.999, 0.0)
@@ -50,7 +52,9 @@ def _fit(distribution: Distribution, upper: bool, starts: Floats, widths: Floats
     coefficients = np.linalg.solve(np.vander(nodes, increasing=True), values[:, : degree + 1].T)
     error = np.abs(np.vander(places, degree + 1, increasing=True) @ coefficients - values.T)
     size = np.abs(values.T)
-    rounding = 4.0 * distribution.absolute_error
+    # Rounding in the host's values: of the value, and of the probability where the quantile is steep (a gap between two components).
+    steepness = (values.max(axis=1) - values.min(axis=1)) / widths
+    rounding = 4.0 * distribution.absolute_error + 2e-15 * (starts + widths) * steepness
     good = np.all(error <= np.maximum(tolerance * size, rounding), axis=0)
     # A cell across which the value changes much would lose digits when the terms of the polynomial are added.
     good &= np.abs(coefficients).sum(axis=0) <= 3.0 * size.min(axis=0) + rounding / tolerance
@@ -78,7 +82,8 @@ def table(distribution: Distribution, double: bool) -> Table:
             starts, spans = np.concatenate([starts[~good], starts[~good] + halves]), np.tile(halves, 2)
     order = np.argsort(np.concatenate(edges))
     keys = np.concatenate(edges)[order].astype(np.uint32)
-    firsts = np.array([upper * 2**31 + start for upper in (0, 1) for start in (0, *(2**octave for octave in range(_OCTAVES - 1)))], np.uint32)
+    starts = np.array([0, *(2**octave for octave in range(_OCTAVES - 1))])
+    firsts = np.concatenate([starts, starts + 2**31]).astype(np.uint32)
     octaves = np.searchsorted(keys, firsts).astype(np.int32)
     longest = int(np.diff(np.append(octaves, keys.size)).max())
     return Table(keys, np.concatenate(widths)[order], np.concatenate(columns, axis=1)[:, order], octaves, (longest - 1).bit_length())

@@ -1,9 +1,13 @@
 """Every bad config ends in one SpecError that names the file, the key, the value and a fix."""
 
+# A case is read across, so it stands on one line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import pickle
 import re
+from typing import Any
 
 import pytest
 import tomli_w
@@ -18,7 +22,7 @@ DRAWN = {"uniform": [1, 2]}
 
 def tables(**changes):
     """A small valid config with some dotted keys (__ for the dot) changed; None removes a key."""
-    config = {
+    config: dict[str, Any] = {
         "sweep": {"name": "study", "model": "returns_law", "draws": 64},
         "parameters": {"returns": {"uniform": [0.5, 2]}, "parallel_exponent": {"uniform": [0.2, 0.9]}, "horizon": 48},
         "outcomes": {"doublings": [1]},
@@ -37,8 +41,8 @@ def tables(**changes):
 
 def published(**changes):
     """A small valid config of the model that has windows of its own."""
-    changes = {"sweep__model": "davidson_houlden_2025", "parameters": {}, "outcomes": {"doublings": [8]}} | changes
-    return tables(**changes)
+    named = {"sweep__model": "davidson_houlden_2025", "parameters": {}, "outcomes": {"doublings": [8]}} | changes
+    return tables(**named)
 
 
 def refused(tmp_path, text):
@@ -183,8 +187,12 @@ CASES = [
     ("number beyond the support", returns(-1), "parameters.returns", "-1", "(0, inf)"),
     ("uniform down to an open end", returns({"uniform": [0, 1]}), "parameters.returns", "{ uniform = [0, 1] }", "truncate"),
     ("normal that may be negative", returns({"normal": {"mean": 3, "sd": 0.6}}), "parameters.returns", "{ normal = { mean = 3, sd = 0.6 } }", "truncate"),
+    ("lognormal beyond all floats", returns({"lognormal": {"ci90": [1e-200, 1e200]}}), "parameters.returns", "{ lognormal = { ci90 = [1e-200, 1e+200] } }", "truncate"),
     ("shifted beyond the support", returns(DRAWN | {"shift": -3}), "parameters.returns", "{ uniform = [1, 2], shift = -3 }", "narrow it"),
     ("model's own condition", published(model={"retraining": "code"}, parameters={"parallel_labour_exponent": 1.5}), "parameters.parallel_labour_exponent", "1.5", "below 1"),
+    ("weights that differ too much", returns({"discrete": {"values": [1, 2], "weights": [1e-300, 1e300]}}), "parameters.returns", "{ discrete = { values = [1, 2], weights = [1e-300, 1e+300] } }", "ordinary size"),
+    ("weights too large", returns({"mixture": [{"weight": 1e308, "value": 1}, {"weight": 1e308, "value": 2}]}), "parameters.returns", "{ mixture = [", "ordinary size"),
+    ("more than the model can count", published(parameters={"distance_to_effective_limits": 1e308}), "parameters", "{ distance_to_effective_limits = 1e+308 }", "ordinary size"),
     # correlation
     ("not a pair", tables(correlation={"returns": 0.5}), "correlation.returns", "0.5", '"a:b"'),
     ("with itself", tables(correlation={"returns:returns": 0.5}), "correlation.returns:returns", "0.5", '"a:b"'),
@@ -210,6 +218,7 @@ CASES = [
     ("names that coincide", tables(outcomes__doublings=[1, 1.0000001]), "outcomes", "{ doublings = [1, 1.0000001] }", "six digits"),
     ("window beyond the horizon", tables(outcomes__windows=[window(months=60)]), "outcomes.windows[0].months", "60", "at most 48"),
     ("window of no length", tables(outcomes__windows=[window(months=0)]), "outcomes.windows[0].months", "0", "above 0"),
+    ("window of all software", tables(outcomes__windows=[window(doublings=1e7)]), "outcomes.windows[0].doublings", "10000000.0", "or less"),
     ("window without name", tables(outcomes__windows=[{"months": 3, "doublings": 3}]), "outcomes.windows[0].name", None, "add name"),
     ("window without amount", tables(outcomes__windows=[{"months": 3, "name": "w"}]), "outcomes.windows[0]", '{ months = 3, name = "w" }', "exactly one of"),
     ("window with two amounts", tables(outcomes__windows=[window(years=3)]), "outcomes.windows[0]", '{ name = "w", months = 12, doublings = 8, years = 3 }', "exactly one of"),
@@ -219,8 +228,8 @@ CASES = [
     ("published rule, model without", tables(outcomes__windows=[window(rule="published")]), "outcomes.windows[0].rule", '"published"', 'rule = "continuous"'),
     ("published rule, continuous time", published(model={"time": "continuous"}, outcomes={"windows": [window(rule="published")]}), "outcomes.windows[0].rule", '"published"', 'rule = "continuous"'),
     ("unknown rule", tables(outcomes__windows=[window(rule="publishd")]), "outcomes.windows[0].rule", '"publishd"', "did you mean published?"),
-    ("years, model without", tables(outcomes__windows=[{"name": "w", "months": 6, "years": 3}]), "outcomes.windows[0]", '{ name = "w", months = 6, years = 3 }', "doublings"),
-    ("years of progress, model without", tables(outcomes__years_of_progress=[12]), "outcomes.years_of_progress", "[12]", "use times"),
+    ("years, model without", tables(sweep__model="toy_model", parameters={}, outcomes__windows=[{"name": "w", "months": 6, "years": 3}]), "outcomes.windows[0]", '{ name = "w", months = 6, years = 3 }', "doublings"),
+    ("years of progress, model without", tables(sweep__model="toy_model", parameters={}, outcomes__years_of_progress=[12]), "outcomes.years_of_progress", "[12]", "use times"),
     ("most doublings, model without", tables(outcomes__most_doublings_in=[12]), "outcomes.most_doublings_in", "[12]", "windows"),
     ("peak, model without pace", tables(sweep__model="toy_model", parameters={}, outcomes={"peak": True}), "outcomes.peak", "true", "remove peak"),
     ("regime that nothing leaves", tables(outcomes__regime={"factor": 1}), "outcomes.regime.factor", "1", "above 1"),
@@ -322,7 +331,11 @@ def test_not_utf_8(tmp_path):
         ("source = 's'\nkind = 'published'\nvalue = 1\n", "meaning", "missing"),
         ("meaning = 'm'\nsource = 's'\nkind = 'published'\nvalue = 1\ndistribution = { uniform = [1, 2] }\n", "", "distribution and value"),
         ("meaning = 'm'\nsource = 's'\nkind = 'published'\ndistribution = { uniform = [2, 1] }\n", "distribution.uniform", "not below"),
-        ("meaning = 'm'\nsource = 's'\nkind = 'published'\ndistribution = { evidence = 'own' }\n", "distribution.evidence", "other evidence"),
+        (
+            "meaning = 'm'\nsource = 's'\nkind = 'published'\ndistribution = { evidence = 'own' }\n",
+            "distribution.evidence",
+            "other evidence",
+        ),
         ("meaning = \n", "line 1, column 11", "not valid TOML"),
     ],
 )
@@ -339,7 +352,12 @@ def test_bad_evidence_names_its_own_file(tmp_path, content, key, part):
 
 @pytest.mark.parametrize(
     ("key", "value", "part"),
-    [("a..b", 1, "not a dotted key"), ("", 1, "not a dotted key"), ("sweep.draws.x", 1, "sweep.draws is 64, not a table"), ("drwas", 1, "unknown key")],
+    [
+        ("a..b", 1, "not a dotted key"),
+        ("", 1, "not a dotted key"),
+        ("sweep.draws.x", 1, "sweep.draws is 64, not a table"),
+        ("drwas", 1, "unknown key"),
+    ],
 )
 def test_bad_override(key, value, part):
     spec = loads(tomli_w.dumps(tables()))

@@ -1,5 +1,6 @@
 """What the sampling tests share: 32-bit words that reach into both tails, and SciPy's quantiles at them without loss of digits."""
 
+from functools import cache
 from typing import Any
 
 import jax
@@ -24,9 +25,15 @@ def reference(distribution: Any, bits: np.ndarray) -> np.ndarray:
     return np.where(bits < 2**31, distribution.ppf((whole + 0.5) / 2**32), distribution.isf((2.0**32 - 1.0 - whole + 0.5) / 2**32))
 
 
+@cache
+def program(distribution: Distribution, dtype: Any) -> Any:
+    """The jitted quantile function, kept so that it is compiled once."""
+    return jax.jit(lambda bits: distribution.quantile(nearer_tail(bits, dtype)))
+
+
 def quantiles(distribution: Distribution, bits: np.ndarray, dtype: Any) -> np.ndarray:
     """Our quantiles as float64, from a jitted program of `dtype`."""
-    values = jax.jit(lambda b: distribution.quantile(nearer_tail(b, dtype)))(jnp.asarray(bits))
+    values = program(distribution, dtype)(jnp.asarray(bits))
     assert values.dtype == dtype
     return np.asarray(values, np.float64)
 

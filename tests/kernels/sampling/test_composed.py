@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate, stats
 
 from kernels.sampling import Beta, Constant, Discrete, Distribution, LogNormal, LogUniform, Mixture, Normal, Shifted, Truncated, Uniform
-from kernels.sampling.composed import incomplete_beta
+from kernels.sampling.beta import incomplete_beta
 from tests.kernels.sampling.references import quantiles, reference, relative_error, words
 
 KNOWN = [
@@ -115,7 +115,9 @@ def test_truncated_mixture_against_integration() -> None:
     np.testing.assert_allclose(areas, (grid + 0.5) / 2**32, rtol=1e-8)
 
 
-@pytest.mark.parametrize("ours", [Beta(0.5, 2.0), Mixture((Normal(0.0, 1.0), Constant(0.5)), (1.0, 1.0)), Truncated(Normal(0.0, 1.0), -1.0, 2.0)])
+@pytest.mark.parametrize(
+    "ours", [Beta(0.5, 2.0), Mixture((Normal(0.0, 1.0), Constant(0.5)), (1.0, 1.0)), Truncated(Normal(0.0, 1.0), -1.0, 2.0)]
+)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_tables_rise(ours: Distribution, dtype: type) -> None:
     values = quantiles(ours, words(3_000, 5), dtype)

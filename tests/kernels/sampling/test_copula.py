@@ -43,8 +43,16 @@ def test_tails_after_correlation_against_scipy(dtype: type, tolerance: float) ->
 def test_spearmans_correlation_is_the_one_asked_for(sampler: str) -> None:
     rank = {("x", "y"): 0.8, ("y", "z"): -0.5}
     latent = tuple((first, second, latent_from_rank(value)) for (first, second), value in rank.items())
-    design = Design(sampler, 16, 4096, (("x", LogNormal(0.0, 1.0)), ("free", Uniform(0.0, 1.0)), ("y", Uniform(2.0, 3.0)), ("z", Beta(2.0, 5.0))), latent)
-    drawn = jax.jit(lambda key, draw: design.parameters(key, draw, jnp.float32))(jnp.asarray(seed_key(3)), jnp.arange(1 << 16, dtype=jnp.uint32))
+    design = Design(
+        sampler,
+        16,
+        4096,
+        (("x", LogNormal(0.0, 1.0)), ("free", Uniform(0.0, 1.0)), ("y", Uniform(2.0, 3.0)), ("z", Beta(2.0, 5.0))),
+        latent,
+    )
+    drawn = jax.jit(lambda key, draw: design.parameters(key, draw, jnp.float32))(
+        jnp.asarray(seed_key(3)), jnp.arange(1 << 16, dtype=jnp.uint32)
+    )
     for first, second in (("x", "y"), ("y", "z"), ("x", "z"), ("x", "free"), ("free", "z")):
         asked = rank.get((first, second), 0.0)
         assert stats.spearmanr(drawn[first], drawn[second]).statistic == pytest.approx(asked, abs=0.01)

@@ -12,7 +12,7 @@ from kernels.sampling.latin_hypercube import permuted
 WORD = st.integers(0, 2**32 - 1)
 
 
-def strata(bits: jax.Array, count: int) -> np.ndarray:
+def strata(bits: np.ndarray, count: int) -> np.ndarray:
     return (np.asarray(bits).astype(np.uint64) * np.uint64(count)) >> np.uint64(32)
 
 
@@ -53,7 +53,9 @@ def test_every_block_and_every_replicate_in_it_is_a_latin_hypercube(replicates: 
 
 def test_blocks_replicates_and_dimensions_are_not_tied() -> None:
     draw = jnp.arange(2 * 1024, dtype=jnp.uint32)
-    columns = [np.asarray(latin_hypercube_bits(jnp.asarray(seed_key(4)), draw, dimension, 16, 1024)).astype(float) for dimension in (0, 1, 2)]
+    columns = [
+        np.asarray(latin_hypercube_bits(jnp.asarray(seed_key(4)), draw, dimension, 16, 1024)).astype(float) for dimension in (0, 1, 2)
+    ]
     parts = np.array([part for column in columns for part in np.split(column, 2)])
     assert np.abs(np.corrcoef(parts) - np.eye(6)).max() < 0.12
 

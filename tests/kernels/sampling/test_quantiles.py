@@ -9,7 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from kernels.sampling import Constant, Discrete, Distribution, LogNormal, LogUniform, Normal, Shifted, Tail, Triangular, Uniform, nearer_tail
+from kernels.sampling import (
+    Constant,
+    Discrete,
+    Distribution,
+    LogNormal,
+    LogUniform,
+    Normal,
+    Shifted,
+    Tail,
+    Triangular,
+    Uniform,
+    nearer_tail,
+)
 from kernels.sampling.tails import normal_magnitude
 from tests.kernels.sampling.references import quantiles, reference, relative_error, words
 
@@ -42,22 +54,25 @@ def test_quantiles_against_scipy(ours: Distribution, theirs: object, scale: floa
 
 @pytest.mark.parametrize(("ours", "theirs", "scale"), CLOSED, ids=lambda value: repr(value)[:40])
 def test_host_functions_against_scipy(ours: Distribution, theirs: stats.rv_continuous, scale: float) -> None:
-    for probability in (1e-12, 1e-3, 0.2, 0.5, 0.8):
+    for probability in (2.0**-33, 1e-3, 0.2, 0.5, 0.8):
         lower, upper = float(theirs.ppf(probability)), float(theirs.isf(probability))
         assert ours.host_quantile(probability) == pytest.approx(lower, rel=1e-12, abs=1e-14 * scale)
         assert ours.host_quantile(probability, upper=True) == pytest.approx(upper, rel=1e-12, abs=1e-14 * scale)
-        for value in (lower, upper):
-            assert ours.cdf(value) == pytest.approx(float(theirs.cdf(value)), rel=1e-9, abs=1e-300)
-            assert float(ours.above(np.array([value]))[0]) == pytest.approx(float(theirs.sf(value)), rel=1e-9, abs=1e-300)
+    for probability in (1e-3, 0.2, 0.5, 0.8):
+        value = float(theirs.ppf(probability))
+        assert ours.cdf(value) == pytest.approx(probability, rel=1e-12)
+        assert float(ours.above(np.array([value]))[0]) == pytest.approx(1.0 - probability, rel=1e-12)
     assert ours.median == pytest.approx(float(theirs.median()), rel=1e-13, abs=1e-15)
     assert ours.support == pytest.approx(theirs.support())
 
 
 @pytest.mark.parametrize(("ours", "theirs", "scale"), CLOSED, ids=lambda value: repr(value)[:40])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_quantiles_rise_and_stay_within_the_support(ours: Distribution, theirs: object, scale: float, seed: int) -> None:
-    bits = words(500, seed)
+    # As many as `words` has, so that the program compiled for those is used again.
+    count = words().size
+    bits = np.sort(np.random.default_rng(seed).integers(0, 2**32, count, dtype=np.uint32) >> np.arange(count, dtype=np.uint32) % 24)
     for dtype, slack in ((jnp.float32, 4e-7), (jnp.float64, 1e-14)):
         values = quantiles(ours, bits, dtype)
         assert np.all(np.diff(values) >= -slack * np.maximum(np.abs(values[1:]), scale))
@@ -80,7 +95,8 @@ def test_normal_scores_against_mpmath() -> None:
             p = float(np.float32(2.0**exponent))
             exact = float(-mpmath.sqrt(2) * mpmath.erfinv(2 * mpmath.mpf(p) - 1)) if p > 1e-15 else None
             if exact is None:
-                exact = float(mpmath.findroot(lambda z, p=p: mpmath.log(mpmath.erfc(z / mpmath.sqrt(2)) / 2) - mpmath.log(p), math.sqrt(-2 * math.log(p))))
+                tail = lambda z, p=p: mpmath.log(mpmath.erfc(z / mpmath.sqrt(2)) / 2) - mpmath.log(p)  # noqa: E731
+                exact = float(mpmath.findroot(tail, math.sqrt(-2 * math.log(p))))
             for dtype, tolerance in ((jnp.float32, 2e-7), (jnp.float64, 4e-15)):
                 high, low = normal_magnitude(jnp.asarray([p], dtype))
                 assert float(high[0]) + float(low[0]) == pytest.approx(exact, abs=tolerance)

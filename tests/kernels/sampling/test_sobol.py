@@ -1,3 +1,6 @@
+from functools import reduce
+from operator import xor
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,7 +38,8 @@ def test_far_points_are_the_exclusive_or_of_their_direction_numbers() -> None:
     points = np.random.default_rng(2).integers(0, 2**32, 200, dtype=np.uint32)
     vectors = qmc.Sobol(8, scramble=False, bits=32)._sv
     for dimension in (0, 7):
-        expected = [np.bitwise_xor.reduce([int(v) for j, v in enumerate(vectors[dimension]) if (int(n) ^ (int(n) >> 1)) >> j & 1] or [0]) for n in points]
+        gray = [int(n) ^ (int(n) >> 1) for n in points]
+        expected = [reduce(xor, (int(vector) for j, vector in enumerate(vectors[dimension]) if (n >> j) & 1), 0) for n in gray]
         np.testing.assert_array_equal(unscrambled(jnp.asarray(points), dimension), expected)
 
 

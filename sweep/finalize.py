@@ -1,0 +1,65 @@
+"""Finalisation: statistics made once from the partial sums of all tiles, merged in the order of the blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sweep import estimators
+from sweep.plan import Plan
+from sweep.store import CubeStore
+
+_PARTIALS = ("valid", "failed", "cut_off", "true", "finite", "sum", "least", "greatest", "error", "differ", "audited")
+
+
+def write_statistics(plan: Plan, store: CubeStore) -> dict[str, Any]:
+    """Write /statistics and status from the partial sums; returns what was measured about the whole sweep, for the attributes."""
+    study, statistics = plan.study, plan.spec.statistics
+    varies = bool(study.design.distributions)
+    worst = np.zeros(len(study.numbers))
+    counts = {"failed_trajectories": 0, "cut_off_trajectories": 0, "audited_trajectories": 0}
+    differ = np.zeros(len(study.flags), np.int64)
+    axis = len(plan.axis_lengths)
+    for box in plan.boxes():
+        parts = store.read_partials(box, _PARTIALS)
+        valid = parts["valid"].sum(axis, dtype=np.int64)
+        values: dict[str, np.ndarray] = {}
+        if statistics.probability and study.flags:
+            true = parts["true"].sum(axis, dtype=np.int64)
+            values["statistics/probability"], values["statistics/probability_se"] = estimators.ratio(true, valid[..., None, :], varies)
+        finite = parts["finite"].sum(axis, dtype=np.int64)
+        # In order, in float64: the one order in which blocks are ever added.
+        sums = np.add.reduce(np.moveaxis(parts["sum"].astype(np.float64), axis, 0), axis=0)
+        least, greatest = parts["least"].min(axis).astype(np.float64), parts["greatest"].max(axis).astype(np.float64)
+        for index, label in enumerate(study.numbers):
+            group = f"statistics/{label.name}"
+            if statistics.probability:
+                share = estimators.ratio(finite[..., index, :], valid, varies)
+                values[f"{group}/probability_finite"], values[f"{group}/probability_finite_se"] = share
+            if statistics.mean:
+                mean = estimators.ratio(sums[..., index, :], finite[..., index, :], varies)
+                values[f"{group}/mean"], values[f"{group}/mean_se"] = mean
+            if statistics.histogram or statistics.quantiles:
+                name = f"histogram_{label.name}"
+                histogram = store.read_partials(box, (name,))[name].sum(axis, dtype=np.int64)
+                if statistics.histogram:
+                    values[f"{group}/histogram"] = histogram.sum(-2)
+                if statistics.quantiles:
+                    edges = study.bins(label).edges
+                    ends = least[..., index], greatest[..., index]
+                    found = estimators.quantiles(histogram, edges, statistics.quantiles, *ends, varies)
+                    values[f"{group}/quantile_value"], values[f"{group}/quantile_se"] = found
+        values["status"] = np.ones(tuple(stop - start for start, stop in box), np.int8)
+        store.write_statistics(box, values)
+        worst = np.maximum(worst, parts["error"].reshape(-1, len(study.numbers)).max(0, initial=0))
+        differ += parts["differ"].reshape(-1, len(study.flags)).sum(0, dtype=np.int64)
+        counts["failed_trajectories"] += int(parts["failed"].sum(dtype=np.int64))
+        counts["cut_off_trajectories"] += int(parts["cut_off"].sum(dtype=np.int64))
+        counts["audited_trajectories"] += int(parts["audited"].sum(dtype=np.int64))
+    return {
+        "numerical_error": float(worst.max(initial=0)),
+        "numerical_error_by_outcome": {label.name: float(error) for label, error in zip(study.numbers, worst, strict=True)},
+        "flags_that_differ_in_the_audit": {label.name: int(count) for label, count in zip(study.flags, differ, strict=True)},
+        **counts,
+    }

@@ -1,0 +1,91 @@
+"""Progress: what a run tells whoever waits for it. The coordinator reports; a listener shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a run is. `fresh_trajectories` are those computed by this call, in `seconds` since it began."""
+
+    tiles_done: int
+    tiles: int
+    fresh_trajectories: int
+    seconds: float
+    worst_error: float
+
+    @property
+    def rate(self) -> float:
+        """Trajectories a second."""
+        return self.fresh_trajectories / self.seconds if self.seconds > 0 else 0.0
+
+
+class Listener(Protocol):
+    """Told of every finished tile."""
+
+    def __call__(self, state: State) -> None: ...
+
+
+def silent(state: State) -> None:
+    """A listener that shows nothing."""
+
+
+@contextmanager
+def shown_on(stream: TextIO, description: str) -> Iterator[Listener]:
+    """A listener with a live bar on a terminal, and a plain line now and then elsewhere."""
+    if not stream.isatty():
+        yield _lines(stream, description)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} tiles"),
+        TextColumn("{task.fields[rate]} trajectories/s"),
+        TextColumn("error {task.fields[error]}"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=stream)) as bar:
+        task = bar.add_task(description, total=None, rate="–", error="–")
+
+        def listen(state: State) -> None:
+            bar.update(task, total=state.tiles, completed=state.tiles_done, rate=quantity(state.rate), error=f"{state.worst_error:.1e}")
+
+        yield listen
+
+
+def _lines(stream: TextIO, description: str) -> Listener:
+    shown = time.monotonic()
+
+    def listen(state: State) -> None:
+        nonlocal shown
+        if time.monotonic() - shown < SECONDS_BETWEEN_LINES and state.tiles_done < state.tiles:
+            return
+        shown = time.monotonic()
+        left = (state.tiles - state.tiles_done) * state.seconds / state.tiles_done if state.tiles_done else float("nan")
+        stream.write(
+            f"{description}: {state.tiles_done}/{state.tiles} tiles, {quantity(state.rate)} trajectories/s, "
+            f"ETA {left:.0f} s, worst numerical error {state.worst_error:.1e}\n"
+        )
+        stream.flush()
+
+    return listen
+
+
+def quantity(number: float) -> str:
+    """A large number in few characters: 12.3 M."""
+    for size, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {name}"
+    return f"{number:.3g}"

@@ -1,0 +1,51 @@
+"""Asks a model for numbers, as the tile program does: one compiled call over lanes of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kernels import models
+from kernels.models import Options
+from kernels.solvers.solution import Solution
+
+TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
+
+
+def lanes_of(model_name: str, options: Options, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Every parameter as a float64 array of one length, defaults filled in. Raises KeyError for a parameter that the model lacks."""
+    model = models.get(model_name)
+    values: dict[str, Any] = dict(model.defaults(model.resolve_options(options)))
+    for name, value in given.items():
+        values[name]  # noqa: B018  a misspelt parameter must not pass for a default
+        values[name] = value
+    for name, value in values.items():
+        if isinstance(value, str):
+            values[name] = values[value]
+    return dict(zip(values, np.atleast_1d(*np.broadcast_arrays(*(np.asarray(value, float) for value in values.values()))), strict=True))
+
+
+def ask(
+    model_name: str,
+    options: Options,
+    question: Callable[[Solution, Mapping[str, jax.Array]], Any],
+    precision: str = "float64",
+    tolerance: float | None = None,
+    **given: Any,
+) -> Any:
+    """`question(solution, parameters)`, any tree of arrays, for lanes with the parameters `given` (numbers or arrays), as NumPy arrays."""
+    model = models.get(model_name)
+    options = model.resolve_options(options)
+    lanes = lanes_of(model_name, options, given)
+    bounds = {name: (float(value.min()), float(value.max())) for name, value in lanes.items()}
+    model.check(options, bounds)
+    budget = model.budget(options, bounds, TOLERANCE[precision] if tolerance is None else tolerance)
+
+    def answer(parameters: Mapping[str, jax.Array]) -> Any:
+        return question(model.solve(parameters, options, budget), parameters)
+
+    return jax.tree.map(np.asarray, jax.jit(answer)({name: jnp.asarray(value, precision) for name, value in lanes.items()}))

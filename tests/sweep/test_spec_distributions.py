@@ -1,0 +1,186 @@
+"""Every form in which a distribution may be written has the quantiles that it states, by SciPy where there is one."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from kernels.sampling import Distribution
+from sweep.distributions import DistributionTable, attains_low, is_continuous
+from sweep.tables import validated
+
+# No deadline: the first quantile of a kind is slow on a busy machine.
+quick = settings(max_examples=30, deadline=None)
+PROBABILITIES = (1e-6, 0.05, 0.1, 0.5, 0.9, 0.95)
+
+positive = st.floats(1e-3, 1e3)
+finite = st.floats(-1e3, 1e3)
+wider = st.floats(1.01, 100)
+
+
+def no_evidence(name):
+    raise AssertionError(name)
+
+
+def written(**table):
+    found = validated(DistributionTable, table, "file").distribution(no_evidence)
+    assert isinstance(found, Distribution)
+    return found
+
+
+def agree(distribution, oracle, rel=1e-9, size=0.0):
+    for probability in PROBABILITIES:
+        expected = oracle.ppf(probability)
+        assert distribution.host_quantile(probability) == pytest.approx(expected, rel=rel, abs=1e-9 * size)
+        expected = oracle.isf(probability)
+        assert distribution.host_quantile(probability, upper=True) == pytest.approx(expected, rel=rel, abs=1e-9 * size)
+
+
+@quick
+@given(low=finite, width=positive)
+def test_uniform(low, width):
+    agree(written(uniform=[low, low + width]), stats.uniform(low, (low + width) - low), size=abs(low) + width)
+
+
+@quick
+@given(low=positive, ratio=wider)
+def test_loguniform(low, ratio):
+    agree(written(loguniform=[low, low * ratio]), stats.loguniform(low, low * ratio))
+
+
+@quick
+@given(mean=finite, sd=positive)
+def test_normal(mean, sd):
+    agree(written(normal={"mean": mean, "sd": sd}), stats.norm(mean, sd), size=abs(mean) + sd)
+
+
+@quick
+@given(low=finite, width=positive)
+def test_normal_from_an_interval(low, width):
+    high = low + width
+    size = abs(low) + width
+    for key, tail in (("ci80", 0.1), ("ci90", 0.05)):
+        distribution = written(normal={key: [low, high]})
+        assert distribution.host_quantile(tail) == pytest.approx(low, abs=1e-9 * size)
+        assert distribution.host_quantile(tail, upper=True) == pytest.approx(high, abs=1e-9 * size)
+
+
+@quick
+@given(mean=st.floats(-5, 5), sd=st.floats(0.01, 3))
+def test_lognormal(mean, sd):
+    agree(written(lognormal={"mean_of_log": mean, "sd_of_log": sd}), stats.lognorm(sd, scale=math.exp(mean)))
+
+
+@quick
+@given(low=positive, ratio=wider)
+def test_lognormal_from_an_interval(low, ratio):
+    for key, tail in (("ci80", 0.1), ("ci90", 0.05)):
+        distribution = written(lognormal={key: [low, low * ratio]})
+        assert distribution.host_quantile(tail) == pytest.approx(low, rel=1e-9)
+        assert distribution.host_quantile(tail, upper=True) == pytest.approx(low * ratio, rel=1e-9)
+        assert distribution.median == pytest.approx(low * math.sqrt(ratio), rel=1e-9)
+
+
+@quick
+@given(p10=positive, ratio=wider)
+def test_lognormal_from_percentiles(p10, ratio):
+    percentiles = {"p10": p10, "p50": p10 * ratio, "p90": p10 * ratio**2}
+    for keys in (("p10", "p50"), ("p10", "p90"), ("p50", "p90"), ("p10", "p50", "p90")):
+        distribution = written(lognormal={key: percentiles[key] for key in keys})
+        for key, value in percentiles.items():
+            assert distribution.host_quantile(int(key[1:]) / 100) == pytest.approx(value, rel=1e-9)
+
+
+def test_three_percentiles_may_disagree_a_little():
+    distribution = written(lognormal={"p10": 1, "p50": 2.01, "p90": 4})
+    assert distribution.median == pytest.approx(2.01, rel=0.01)
+
+
+@quick
+@given(low=finite, left=positive, right=positive)
+def test_triangular(low, left, right):
+    mode, high = low + left, low + left + right
+    oracle = stats.triang((mode - low) / (high - low), low, high - low)
+    agree(written(triangular={"low": low, "mode": mode, "high": high}), oracle, rel=1e-7, size=100 * (abs(low) + left + right))
+
+
+@quick
+@given(a=st.floats(0.5, 20), b=st.floats(0.5, 20), low=finite, width=positive)
+def test_beta(a, b, low, width):
+    agree(
+        written(beta={"a": a, "b": b, "low": low, "high": low + width}),
+        stats.beta(a, b, low, width),
+        rel=1e-7,
+        size=1e3 * (abs(low) + width),
+    )
+
+
+def test_beta_lies_between_0_and_1_unless_it_says_otherwise():
+    assert written(beta={"a": 2, "b": 3}).support == (0.0, 1.0)
+
+
+@quick
+@given(values=st.lists(finite, min_size=1, max_size=6, unique=True), weights=st.lists(st.integers(1, 9), min_size=6, max_size=6))
+def test_discrete(values, weights):
+    weights = weights[: len(values)]
+    distribution = written(discrete={"values": values, "weights": weights})
+    below = 0.0
+    for value, weight in sorted(zip(values, weights, strict=True)):
+        middle = (below + weight / 2) / sum(weights)
+        assert distribution.host_quantile(middle) == value
+        below += weight
+
+
+@quick
+@given(first=positive, second=positive, ratio=wider, share=st.floats(0.1, 0.9))
+def test_mixture(first, second, ratio, share):
+    components = [{"weight": 2 * share, "uniform": [first, first + 1]}, {"weight": 2 * (1 - share), "loguniform": [second, second * ratio]}]
+    distribution = written(mixture=components)
+    one, two = stats.uniform(first, 1), stats.loguniform(second, second * ratio)
+    for value in (first + 0.3, second * ratio**0.3, first / 2, second * ratio * 2):
+        assert distribution.cdf(value) == pytest.approx(share * one.cdf(value) + (1 - share) * two.cdf(value), abs=1e-9)
+
+
+def test_mixture_with_a_number():
+    distribution = written(mixture=[{"weight": 1, "value": 3}, {"weight": 3, "uniform": [5, 6]}])
+    assert distribution.host_quantile(0.2) == 3.0
+    assert distribution.host_quantile(0.625) == pytest.approx(5.5)
+
+
+def test_a_mixture_of_one_is_its_part():
+    assert written(mixture=[{"weight": 5, "uniform": [1, 2]}]) == written(uniform=[1, 2])
+
+
+@quick
+@given(mean=finite, sd=positive, low=st.floats(-2, 0.5), width=st.floats(0.5, 3), by=finite)
+def test_truncate_then_shift(mean, sd, low, width, by):
+    ends = [mean + sd * low, mean + sd * (low + width)]
+    distribution = written(normal={"mean": mean, "sd": sd}, truncate=ends, shift=by)
+    oracle = stats.truncnorm(low, low + width, mean + by, sd)
+    agree(distribution, oracle, rel=1e-6, size=100 * (abs(mean) + abs(by) + sd))
+    assert distribution.support == pytest.approx((ends[0] + by, ends[1] + by))
+
+
+@pytest.mark.parametrize(
+    ("table", "continuous", "attained"),
+    [
+        ({"uniform": [1, 2]}, True, True),
+        ({"lognormal": {"ci80": [1, 2]}}, True, False),
+        ({"normal": {"ci80": [1, 2]}}, True, False),
+        ({"lognormal": {"ci80": [1, 2]}, "shift": 1}, True, False),
+        ({"lognormal": {"ci80": [1, 2]}, "truncate": [0, 3]}, True, False),
+        ({"lognormal": {"ci80": [1, 2]}, "truncate": [0.5, 3]}, True, True),
+        ({"discrete": {"values": [1, 2], "weights": [1, 1]}}, False, True),
+        ({"mixture": [{"weight": 1, "uniform": [0, 1]}, {"weight": 1, "lognormal": {"ci80": [1, 2]}}]}, True, True),
+        ({"mixture": [{"weight": 1, "uniform": [1, 2]}, {"weight": 1, "lognormal": {"ci80": [1, 2]}}]}, True, False),
+        ({"mixture": [{"weight": 1, "value": 1}, {"weight": 1, "lognormal": {"ci80": [1, 2]}}]}, False, False),
+    ],
+)
+def test_what_is_known_of_a_distribution(table, continuous, attained):
+    distribution = written(**table)
+    assert is_continuous(distribution) is continuous
+    assert attains_low(distribution) is attained
