@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from kernels.models.model import Model, ModelError, Options
 from kernels.solvers.recursion import RecursionSolution
@@ -57,7 +58,9 @@ class Window:
             return self.doublings
         assert doublings_per_year is not None
         speedup = self.speedup if self.speedup is not None else (self.years or 0.0) * 12 / self.months
-        return (self.months / 12) * doublings_per_year * speedup
+        scaled = (self.months / 12) * doublings_per_year
+        # The barrier keeps the compiler from multiplying the two constants first.
+        return (lax.optimization_barrier(scaled) if isinstance(scaled, jax.Array) else scaled) * speedup
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,8 @@ def evaluate(
     scales: dict[str, jax.Array] = {}
     static_year = doublings_per_year(model, fixed)
     year = static_year if static_year is not None else model.doublings_per_year_of_progress(parameters)
-    values.update(_windows(outcomes.windows, solution, year))
+    values.update(_published_windows(outcomes.windows, model, parameters, static_year, solution))
+    values.update(_continuous_windows(outcomes.windows, solution, year))
     # The date of a flat maximum, or what a count changes with it, is not determined to the last digits of the pace: no error is read off it.
     undetermined = jnp.full_like(solution.horizon, jnp.inf)
 
@@ -190,7 +194,7 @@ def evaluate(
         values["date_of_peak_pace"], scales["date_of_peak_pace"] = paces.date_of_highest, undetermined
     if outcomes.most_doublings_in:
         assert isinstance(solution, RecursionSolution)
-        for months, most in zip(outcomes.most_doublings_in, solution.most_knots_within(outcomes.most_doublings_in), strict=True):
+        for months, most in zip(outcomes.most_doublings_in, solution.most_doublings_within(outcomes.most_doublings_in), strict=True):
             name = f"most_doublings_in_{months:g}_months"
             values[name], scales[name] = most, undetermined
     if outcomes.diagnostics:
@@ -200,33 +204,43 @@ def evaluate(
     return Evaluation({name: values[name] for name in ordered}, scales, solution.cut_off)
 
 
-def _windows(windows: tuple[Window, ...], solution: Solution, year: float | jax.Array | None) -> dict[str, jax.Array]:
-    values: dict[str, jax.Array] = {}
+def _published_windows(
+    windows: tuple[Window, ...], model: Model, parameters: Mapping[str, jax.Array], static_year: float | None, solution: Solution
+) -> dict[str, jax.Array]:
     published = [window for window in windows if window.rule == "published"]
-    if published:
-        assert isinstance(solution, RecursionSolution)
-        counts = [_whole(window.amount(year)) for window in published]
-        for window, least in zip(published, solution.shortest_knot_durations(tuple(counts)), strict=True):
-            values[window.name] = least < window.months
+    if not published:
+        return {}
+    assert isinstance(solution, RecursionSolution)
+    # Truncation turns on the last digit, so what is truncated is computed in float64 whatever the working type.
+    year = static_year if static_year is not None else model.doublings_per_year_of_progress(_widened(parameters))
+    doublings = tuple(_whole(window.amount(year)) for window in published)
+    durations = solution.shortest_knot_durations(doublings)
+    return {window.name: least < window.months for window, least in zip(published, durations, strict=True)}
+
+
+def _continuous_windows(windows: tuple[Window, ...], solution: Solution, year: float | jax.Array | None) -> dict[str, jax.Array]:
     continuous = [window for window in windows if window.rule == "continuous"]
-    if continuous:
-        # Windows of one length share their search; lengths that vary among lanes are arrays and are searched one by one.
-        unique: dict[float, int] = {}
-        asked: list[float | jax.Array] = []
-        places = []
-        for window in continuous:
-            amount = window.amount(year)
-            if isinstance(amount, float) and amount in unique:
-                places.append(unique[amount])
-                continue
-            if isinstance(amount, float):
-                unique[amount] = len(asked)
-            places.append(len(asked))
-            asked.append(amount)
-        durations = solution.shortest_durations(tuple(asked))
-        for window, place in zip(continuous, places, strict=True):
-            values[window.name] = durations[place] <= window.months
-    return values
+    if not continuous:
+        return {}
+    # Windows of one length share their search; lengths that vary among lanes are arrays and are searched one by one.
+    unique: dict[float, int] = {}
+    asked: list[float | jax.Array] = []
+    places = []
+    for window in continuous:
+        amount = window.amount(year)
+        if isinstance(amount, float) and amount in unique:
+            places.append(unique[amount])
+            continue
+        if isinstance(amount, float):
+            unique[amount] = len(asked)
+        places.append(len(asked))
+        asked.append(amount)
+    durations = solution.shortest_durations(tuple(asked))
+    return {window.name: durations[place] <= window.months for window, place in zip(continuous, places, strict=True)}
+
+
+def _widened(parameters: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    return {name: value.astype(jnp.float64) for name, value in parameters.items()}
 
 
 def _whole(amount: float | jax.Array) -> int | jax.Array:

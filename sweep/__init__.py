@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sweep.coordinator import run as run
     from sweep.cube import open_cube as open_cube
     from sweep.errors import SpecError as SpecError
-    from sweep.simulate import simulate as simulate
+    from sweep.simulation import simulate as simulate
     from sweep.spec import Spec as Spec
     from sweep.spec import load as load
 
@@ -18,7 +18,7 @@ _HOMES = {
     "load": "sweep.spec",
     "open_cube": "sweep.cube",
     "run": "sweep.coordinator",
-    "simulate": "sweep.simulate",
+    "simulate": "sweep.simulation",
 }
 
 __all__ = ["Spec", "SpecError", "load", "open_cube", "run", "simulate"]

@@ -52,8 +52,9 @@ def write_statistics(plan: Plan, store: CubeStore) -> dict[str, Any]:
                     values[f"{group}/quantile_value"], values[f"{group}/quantile_se"] = found
         values["status"] = np.ones(tuple(stop - start for start, stop in box), np.int8)
         store.write_statistics(box, values)
-        worst = np.maximum(worst, parts["error"].reshape(-1, len(study.numbers)).max(0, initial=0))
-        differ += parts["differ"].reshape(-1, len(study.flags)).sum(0, dtype=np.int64)
+        everywhere = tuple(range(axis + 1))
+        worst = np.maximum(worst, parts["error"].max(everywhere, initial=0))
+        differ += parts["differ"].sum(everywhere, dtype=np.int64)
         counts["failed_trajectories"] += int(parts["failed"].sum(dtype=np.int64))
         counts["cut_off_trajectories"] += int(parts["cut_off"].sum(dtype=np.int64))
         counts["audited_trajectories"] += int(parts["audited"].sum(dtype=np.int64))

@@ -220,14 +220,14 @@ def _continuous(parameters: Mapping[str, jax.Array], options: Options, budget: B
         if options["retraining"] == "none":
             # ∫ p·(X/(r0·(X − x)) − 1) dx = −(p·X/r0)·ln(1 − x/X) − p·x
             return log_first - _LOG_2 * exponent * (limit / returns * log_remaining + level)
-        local = returns * jnp.exp(log_remaining)
         if options["retraining"] == "code":
-            change = _rising(local, exponent) - _rising(returns, exponent)
+            total = _accumulated(exponent, 1 - exponent, returns, returns * level / limit)
         else:
             # The paper's form changes where the local returns pass 1.
-            change = _falling(jnp.maximum(local, 1), exponent) - _falling(jnp.maximum(returns, 1), exponent)
-            change = change + _rising(jnp.minimum(local, 1), exponent) - _rising(jnp.minimum(returns, 1), exponent)
-        return log_first - _LOG_2 * limit / returns * change
+            one = limit * jnp.maximum(1 - 1 / returns, 0)
+            falling = _accumulated(exponent, 1 + exponent, jnp.maximum(returns, 1), returns * jnp.minimum(level, one) / limit)
+            total = falling + _accumulated(exponent, 1 - exponent, jnp.minimum(returns, 1), returns * jnp.maximum(level - one, 0) / limit)
+        return log_first + _LOG_2 * limit / returns * total
 
     def solution_until(end: jax.Array) -> QuadratureSolution:
         return QuadratureSolution(log_doubling_time=log_doubling_time, ceiling=limit, horizon=end, budget=budget)
@@ -238,17 +238,26 @@ def _continuous(parameters: Mapping[str, jax.Array], options: Options, budget: B
     return TimeChangedSolution(solution_until(boost.to_base(horizon)), boost.to_base, boost.to_calendar, boost.factor, horizon)
 
 
-def _rising(local: jax.Array, exponent: jax.Array) -> jax.Array:
-    """∫ y/(1 + y) dr over local returns r, from 1: p·(qu + ln(1 − qu))/q² with u = 1 − r, q = 1 − p, through q = 0 by its series."""
-    u, q = 1 - local, 1 - exponent
-    qu = q * u
-    series = -u * u * (1 / 2 + qu * (1 / 3 + qu * (1 / 4 + qu / 5)))
-    small = jnp.abs(qu) < 1e-2
-    safe = jnp.where(small, 0.5, qu)
-    return exponent * jnp.where(small, series, (safe + jnp.log1p(-safe)) / jnp.where(small, 1, q * q))
+def _accumulated(exponent: jax.Array, q: jax.Array, start: jax.Array, drop: jax.Array) -> jax.Array:
+    """∫ e dr from local returns `start` down to `start` − `drop`, e = p·(1 − r)/(1 − q·(1 − r)): retraining, with q = 1 + p where it
+    prolongs a shrinking doubling time as the paper prints it (r ≥ 1), and q = 1 − p elsewhere.
+
+    With u = 1 − `start` and D = 1 − q·u it is (p·drop/D)·(u + (drop/D)·g(q·drop/D)), g(h) = (−ln(1 − h) − h)/h², which loses no digits at
+    q = 0 or for a small drop.
+    """
+    below = 1 - start
+    scale = 1 - q * below
+    share = drop / scale
+    return exponent * share * (below + share * _second_order(q * share))
 
 
-def _falling(local: jax.Array, exponent: jax.Array) -> jax.Array:
-    """∫ y/(1 − y) dr over local returns r ≥ 1, from 1: p·(ln(1 + Qu) − Qu)/Q² with u = r − 1, Q = 1 + p."""
-    scaled = (1 + exponent) * (local - 1)
-    return exponent * (jnp.log1p(scaled) - scaled) / (1 + exponent) ** 2
+def _second_order(h: jax.Array) -> jax.Array:
+    """(−ln(1 − h) − h)/h² = 1/2 + h/3 + h²/4 + … for h < 1; near zero by −ln(1 − h) = 2·artanh(s), s = h/(2 − h)."""
+    s = h / (2 - h)
+    near = jnp.abs(s) < 1 / 3
+    s = jnp.where(near, s, 0)
+    square, series = s * s, jnp.zeros_like(s)
+    for term in reversed(range(8 if h.dtype == jnp.float32 else 17)):
+        series = series * square + 1 / (2 * term + 3)
+    far = jnp.where(near, 0.5, h)
+    return jnp.where(near, (1 + s) / 2 * (1 + s * (1 + s) * series), (-jnp.log(1 - far) - far) / (far * far))

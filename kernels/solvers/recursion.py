@@ -21,8 +21,9 @@ from jax import lax
 
 from kernels.solvers.solution import Paces, Solution
 
-NEVER = 2.0**30
-"""Months that stand for "not within any horizon" inside the recursion: far beyond it, yet small enough to be added a thousand times."""
+NEVER = 2.0**100
+"""Months that stand for "not within any horizon" inside the recursion: so long that a step of them makes no progress that could be seen
+before any horizon, yet small enough for float32 to add it as often as there are steps."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,9 @@ class RecursionSolution(Solution):
         beyond = self.cut_off & (asked > self.times[-1])
         return jnp.where(beyond, jnp.inf, low + (high - low) * share), jnp.where(beyond, jnp.inf, (high - low) / (ending - begun))
 
-    def shortest_knot_durations(self, knots: tuple[int | jax.Array, ...]) -> jax.Array:
-        """The least months from a knot to the one so many knots later, shape (knots, lanes); NEVER or more if there is none.
-
-        `knots` are static, or one int32 array of shape (lanes,) each where they vary among lanes.
+    def shortest_knot_durations(self, doublings: tuple[int | jax.Array, ...]) -> jax.Array:
+        """The least months from a knot to a later one with at least so many doublings made between them, shape (doublings, lanes); NEVER
+        or more if there is none. `doublings` are static, or one int32 array of shape (lanes,) each where they vary among lanes.
 
         Differences of knot times carry the rounding of the dates, about 1e-7 of the elapsed time: enough to decide whether a window of
         months was met, which is all that is made of them.
@@ -91,25 +91,25 @@ class RecursionSolution(Solution):
         lanes = jnp.arange(self.times.shape[1])
         found: dict[int, jax.Array] = {}
         rows = []
-        for count in knots:
-            if isinstance(count, int) and count in found:
-                rows.append(found[count])
-                continue
+        for amount in doublings:
             least = jnp.full_like(self.times[0], NEVER)
-            if isinstance(count, int):
-                for_pair = self._pair_of_static(count)
-                if count <= steps:
-                    least, _ = lax.scan(for_pair, least, jnp.arange(steps + 1 - count))
-                found[count] = least
-            else:
+            if isinstance(amount, int):
+                if amount not in found:
+                    count = math.ceil(amount / self.width - 1e-9)
+                    if count <= steps:
+                        least, _ = lax.scan(self._pair_of_static(count), least, jnp.arange(steps + 1 - count))
+                    found[amount] = least
+                rows.append(found[amount])
+                continue
+            # Steps of less than a doubling come with few enough of them for float32 to tell a whole number of doublings from the next.
+            counts = amount if self.width == 1 else jnp.ceil(amount / jnp.asarray(self.width, self.times.dtype) - 1e-3).astype(jnp.int32)
 
-                def visit(least: jax.Array, start: jax.Array, count: jax.Array = count) -> tuple[jax.Array, None]:
-                    end = start + count
-                    length = self.times[jnp.minimum(end, steps), lanes] - lax.dynamic_index_in_dim(self.times, start, 0, False)
-                    return jnp.minimum(least, jnp.where(end <= steps, length, NEVER)), None
+            def visit(least: jax.Array, start: jax.Array, counts: jax.Array = counts) -> tuple[jax.Array, None]:
+                end = start + counts
+                length = self.times[jnp.minimum(end, steps), lanes] - lax.dynamic_index_in_dim(self.times, start, 0, False)
+                return jnp.minimum(least, jnp.where(end <= steps, length, NEVER)), None
 
-                least, _ = lax.scan(visit, least, jnp.arange(steps + 1))
-            rows.append(least)
+            rows.append(lax.scan(visit, least, jnp.arange(steps + 1))[0])
         return jnp.stack(rows)
 
     def _pair_of_static(self, count: int) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, None]]:
@@ -119,8 +119,8 @@ class RecursionSolution(Solution):
 
         return visit
 
-    def most_knots_within(self, months: tuple[float, ...]) -> jax.Array:
-        """The most knots from a knot to another less than so many months later, shape (months, lanes)."""
+    def most_doublings_within(self, months: tuple[float, ...]) -> jax.Array:
+        """The most doublings from a knot to another less than so many months later, shape (months, lanes)."""
         steps = self.times.shape[0] - 1
 
         def count(found: jax.Array, knots: jax.Array) -> tuple[jax.Array, None]:
@@ -134,7 +134,7 @@ class RecursionSolution(Solution):
 
         # If n + 1 knots fit, so do n: the number of counts that fit is the largest one.
         found, _ = lax.scan(count, jnp.zeros((len(months), *self.last.shape), self.times.dtype), jnp.arange(1, steps + 1))
-        return found
+        return found * jnp.asarray(self.width, found.dtype)
 
     def _date_at(self, level: jax.Array) -> jax.Array:
         """Months at a level that differs among lanes, shape (lanes,)."""
@@ -251,7 +251,8 @@ def solve_recursion(
         full = jnp.minimum(duration(state, n), NEVER)
         taken = jnp.minimum(full, horizon - time) if cut_last_step else full
         taken = jnp.where(begins, taken, NEVER)
-        after = time + taken
+        # Where the last step is cut, it ends at the horizon to the last digit, or rounding would begin one step more.
+        after = jnp.where(taken < full, horizon, time + taken) if cut_last_step else time + taken
         made = taken / full * width if cut_last_step else jnp.asarray(width, dtype)
         level = jnp.where(begins, jnp.minimum(level + made, level_limit), level)
         last_time = jnp.where(begins, after, last_time)

@@ -1,0 +1,174 @@
+"""One figure of a cube: probabilities beside the published ones and progress over time, or a map over the axes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sweep.results import rows
+from sweep.spec import Spec
+
+_OURS, _THEIRS = "#1b6ca8", "#d1495b"
+_SIZE = (11, 4.5)
+
+
+def save_figure(spec: Spec, cube: xr.DataTree, path: Path) -> None:
+    """Draw what suits the sweep's axes into `path` (PNG)."""
+    matplotlib.rcParams["axes.spines.top"] = matplotlib.rcParams["axes.spines.right"] = False
+    figure = Figure(figsize=_SIZE, layout="constrained", dpi=150)
+    if not spec.axes:
+        _study(figure, spec, cube)
+    elif len(spec.axes) == 1:
+        _lines(figure, spec, cube)
+    else:
+        _map(figure, spec, cube)
+    figure.suptitle(f"{spec.name}: {spec.draws:,} draws{' a cell' if spec.axes else ''}", fontsize=12)
+    figure.savefig(path)
+
+
+def _study(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
+    series = _series(spec)
+    flags = [label for label in spec.labels() if label.kind == "flag"]
+    panels = figure.subplots(1, int(bool(flags)) + int(bool(series)) or 1, squeeze=False)[0].tolist()
+    if flags and spec.statistics.probability:
+        _probabilities(panels.pop(0), spec, cube)
+    if series and spec.statistics.quantiles:
+        _fan(panels.pop(0), spec, cube, series)
+    elif panels:
+        _distributions(panels.pop(0), spec, cube)
+
+
+def _probabilities(axes: Axes, spec: Spec, cube: xr.DataTree) -> None:
+    """Probabilities with two standard errors, and the published ones."""
+    found = [row for row in rows(spec, cube) if row.statistic == "probability"]
+    names = list(dict.fromkeys(row.outcome for row in found))
+    ours = {row.outcome: (row.value, row.se) for row in found}
+    places = np.arange(len(names))[::-1]
+    axes.barh(places, [ours[name][0] for name in names], xerr=[2 * ours[name][1] for name in names], color=_OURS, height=0.55, label="siesweep ± 2 s.e.")
+    for place, name in zip(places, names, strict=True):
+        axes.annotate(f"{ours[name][0]:.3f}", (0.006, place), color="white", va="center", fontsize=9)
+    published = [row for row in found if row.published is not None]
+    first = {row.outcome: row for row in reversed(published)}
+    if first:
+        heights = [places[names.index(name)] for name in first]
+        values = [row.published.value for row in first.values() if row.published]
+        spread = [row.published.tolerance for row in first.values() if row.published]
+        axes.errorbar(values, heights, xerr=spread, fmt="D", color=_THEIRS, capsize=3, markersize=5, label="published ± tolerance")
+    axes.set_yticks(places, names)
+    axes.set_xlabel("probability")
+    axes.set_xlim(left=0)
+    axes.legend(loc="lower right", frameon=False, fontsize=9)
+
+
+def _series(spec: Spec) -> list[tuple[float, str]]:
+    """Outcomes that are one quantity at several times: (months, name)."""
+    for pattern in (r"years_of_progress_at_(.+)_months", r"doublings_at_(.+)_months"):
+        found = [(float(match[1]), label.name) for label in spec.labels() if (match := re.fullmatch(pattern, label.name))]
+        if len(found) > 1:
+            return found
+    return []
+
+
+def _fan(axes: Axes, spec: Spec, cube: xr.DataTree, series: list[tuple[float, str]]) -> None:
+    """Quantiles of a quantity over time."""
+    months = [0.0, *(month for month, _ in series)]
+    values = {share: [0.0] for share in spec.statistics.quantiles}
+    for _, name in series:
+        found = cube[f"statistics/{name}"]["quantile_value"]
+        for index, share in enumerate(values):
+            values[share].append(float(found[index]))
+    shares = sorted(values)
+    for low, high, alpha in zip(shares, reversed(shares), (0.18, 0.3, 0.4), strict=False):
+        if low < high:
+            axes.fill_between(months, values[low], values[high], color=_OURS, alpha=alpha, lw=0, label=f"{low:.0%}–{high:.0%}")
+    if 0.5 in values:
+        axes.plot(months, values[0.5], color=_OURS, marker="o", markersize=4, label="median")
+    label = next(label for label in spec.labels() if label.name == series[0][1])
+    axes.set_xlabel("months since the start")
+    axes.set_ylabel(label.unit)
+    axes.set_xticks(months)
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper left", frameon=False, fontsize=9)
+
+
+def _distributions(axes: Axes, spec: Spec, cube: xr.DataTree) -> None:
+    """Cumulative distributions of dates."""
+    for label in spec.labels():
+        if label.kind == "flag" or label.scale != "duration" or not spec.statistics.histogram:
+            continue
+        found = cube[f"statistics/{label.name}"].to_dataset()
+        counts = found["histogram"].values
+        upper = found["bin_upper"].values
+        drawn = np.isfinite(upper) & (upper > 0)
+        axes.plot(upper[drawn], (np.cumsum(counts) / counts.sum())[drawn], label=label.long_name)
+    axes.set_xscale("log")
+    axes.set_xlabel("months since the start")
+    axes.set_ylabel("share of draws that have reached it")
+    axes.set_ylim(0, 1)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=9)
+
+
+def _lines(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
+    """Every outcome along the one axis."""
+    axes = figure.subplots()
+    (name,) = spec.axes
+    for label in spec.labels():
+        if label.kind == "flag":
+            chosen = cube["statistics"].to_dataset().sel(outcome=label.name)
+            value, error = chosen["probability"], chosen["probability_se"]
+        else:
+            chosen = cube[f"statistics/{label.name}"].to_dataset()
+            value, error = chosen["mean"], chosen["mean_se"]
+        axes.errorbar(value[name], value, yerr=2 * error.fillna(0), marker="o", markersize=4, capsize=2, label=label.long_name)
+    unit = next(iter(spec.labels())).unit
+    axes.set_xlabel(_axis_title(cube, name))
+    axes.set_ylabel(unit if unit != "1" else "probability")
+    axes.legend(frameon=False, fontsize=9)
+
+
+def _map(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
+    """The first probability and the first median over the first two axes; further axes at their middle."""
+    first, second, *others = spec.axes
+    middle = {name: len(spec.axes[name].values) // 2 for name in others}
+    drawn: list[tuple[str, xr.DataArray, str]] = []
+    flags = [label for label in spec.labels() if label.kind == "flag"]
+    numbers = [label for label in spec.labels() if label.kind == "numeric"]
+    if flags:
+        drawn.append((f"P({flags[0].long_name})", cube["statistics"].to_dataset().sel(outcome=flags[0].name)["probability"], "probability"))
+    if numbers and 0.5 in spec.statistics.quantiles:
+        median = cube[f"statistics/{numbers[0].name}"].to_dataset().sel(quantile=0.5)["quantile_value"]
+        drawn.append((f"median {numbers[0].long_name}", median, numbers[0].unit))
+    panels = figure.subplots(1, len(drawn), squeeze=False)[0]
+    for axes, (title, values, unit) in zip(panels, drawn, strict=True):
+        plane = values.isel(middle).transpose(second, first)
+        finite = plane.where(np.isfinite(plane))
+        image = axes.pcolormesh(plane[first], plane[second], finite, cmap="viridis", shading="nearest")
+        if unit == "probability" and float(finite.min()) < 0.5 < float(finite.max()):
+            line = axes.contour(plane[first], plane[second], finite, levels=[0.1, 0.5, 0.9], colors="white", linewidths=1)
+            axes.clabel(line, fontsize=8)
+        for name, set_scale in ((first, axes.set_xscale), (second, axes.set_yscale)):
+            set_scale("log" if _is_log(spec.axes[name].values) else "linear")
+        axes.set_xlabel(_axis_title(cube, first))
+        axes.set_ylabel(_axis_title(cube, second))
+        axes.set_title(title + (" (white: not reached in half of the draws)" if bool((~np.isfinite(plane)).any()) else ""), fontsize=10)
+        figure.colorbar(image, ax=axes, label=unit)
+
+
+def _axis_title(cube: xr.DataTree, name: str) -> str:
+    unit = cube[name].attrs.get("units", "")
+    return name.replace("_", " ") + (f" ({unit})" if unit not in ("", "–", "1") else "")
+
+
+def _is_log(values: tuple[float, ...]) -> bool:
+    """Whether the points are nearer to equal ratios than to equal steps."""
+    if len(values) < 3 or min(values) <= 0:
+        return False
+    points = np.sort(np.asarray(values))
+    return bool(np.std(np.diff(np.log(points))) / np.mean(np.diff(np.log(points))) < np.std(np.diff(points)) / np.mean(np.diff(points)))

@@ -1,0 +1,80 @@
+"""Results as tables: ours with standard errors, and beside them what others have published."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import xarray as xr
+
+from sweep.published import PublishedNumber
+from sweep.spec import Spec
+
+
+@dataclass(frozen=True)
+class Row:
+    """One statistic of one outcome in one cell. `se` is NaN where it could not be estimated."""
+
+    outcome: str
+    statistic: str
+    unit: str
+    value: float
+    se: float
+    published: PublishedNumber | None = None
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether ours is within the published number's tolerance, stretched by two of our standard errors; None where nothing is published."""
+        if self.published is None:
+            return None
+        slack = 2 * self.se if math.isfinite(self.se) else 0.0
+        difference = abs(self.value - self.published.value)
+        return self.value == self.published.value or difference <= self.published.tolerance + slack
+
+
+def rows(spec: Spec, cube: xr.DataTree) -> list[Row]:
+    """What to print of a cube: every statistic of a sweep without axes, and every published number of one with them."""
+    published: dict[tuple[str, str], list[PublishedNumber]] = {}
+    for number in spec.published:
+        published.setdefault((number.label, number.statistic), []).append(number)
+    found = []
+    if not spec.axes:
+        for row in _all_rows(spec, cube):
+            numbers = published.get((row.outcome, row.statistic), [])
+            found += [Row(row.outcome, row.statistic, row.unit, row.value, row.se, number) for number in numbers] or [row]
+        return found
+    units = {label.name: label.unit for label in spec.labels()}
+    for number in spec.published:
+        value, se = _look_up(cube, number.label, number.statistic, number.at)
+        found.append(Row(number.label, number.statistic, units[number.label], value, se, number))
+    return found
+
+
+def _all_rows(spec: Spec, cube: xr.DataTree) -> Iterator[Row]:
+    statistics = spec.statistics
+    for label in spec.labels():
+        if label.kind == "flag":
+            if statistics.probability:
+                yield Row(label.name, "probability", "1", *_look_up(cube, label.name, "probability", {}))
+            continue
+        if statistics.probability:
+            yield Row(label.name, "probability_finite", label.unit, *_look_up(cube, label.name, "probability_finite", {}))
+        if statistics.mean:
+            yield Row(label.name, "mean", label.unit, *_look_up(cube, label.name, "mean", {}))
+        for share in statistics.quantiles:
+            yield Row(label.name, f"quantile_{share:g}", label.unit, *_look_up(cube, label.name, f"quantile_{share:g}", {}))
+
+
+def _look_up(cube: xr.DataTree, outcome: str, statistic: str, at: dict[str, float]) -> tuple[float, float]:
+    """A statistic and its standard error in one cell."""
+    if statistic == "probability":
+        flags = cube["statistics"].to_dataset().sel(at, method="nearest") if at else cube["statistics"].to_dataset()
+        chosen = flags.sel(outcome=outcome)
+        return float(chosen["probability"]), float(chosen["probability_se"])
+    number = cube[f"statistics/{outcome}"].to_dataset()
+    number = number.sel(at, method="nearest") if at else number
+    if statistic.startswith("quantile_"):
+        chosen = number.sel(quantile=float(statistic.removeprefix("quantile_")), method="nearest")
+        return float(chosen["quantile_value"]), float(chosen["quantile_se"])
+    return float(number[statistic]), float(number[f"{statistic}_se"])

@@ -1,0 +1,145 @@
+"""Trajectories on demand: one model, given parameters, in float64, as an xarray Dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from kernels import models
+from kernels.models import ModelError
+from kernels.solvers.budget import Budget
+from sweep.errors import SpecError, near
+
+_LANES = 4096
+_TOLERANCE = 1e-12
+_PLACE = "simulate"
+
+
+def simulate(
+    model: str,
+    parameters: Mapping[str, ArrayLike] | None = None,
+    times: Sequence[float] | None = None,
+    options: Mapping[str, str | bool] | None = None,
+    doublings: int = 128,
+) -> xr.Dataset:
+    """Trajectories of a model, float64.
+
+    `parameters` maps names to numbers or 1-D arrays of one length; those left out have the model's defaults. `times` are in months, every month up to
+    the horizon by default; `doublings` says up to which n dates are given.
+
+    Returns a Dataset of `doublings(time)` (doublings of software since the start; NaN beyond the trajectory's own horizon) and
+    `doubling_time(doubling)` (the date in months at which the n-th doubling completes, n = 1, 2, …; +inf if not within the horizon), and the numbers
+    that the model's authors report beside; where a parameter is an array, with a leading dim `trajectory`.
+
+    Raises SpecError for an unknown model, parameter or option, arrays of different lengths, a value outside its support, or a time beyond all
+    horizons.
+    """
+    if model not in models.names():
+        raise SpecError(_PLACE, "model", model, "no such model", near(model, models.names(), "models"))
+    chosen = models.get(model)
+    try:
+        settled = chosen.resolve_options(options or {})
+        values, single = _values(chosen, settled, parameters or {})
+        bounds = {name: (float(array.min()), float(array.max())) for name, array in values.items()}
+        chosen.check(settled, bounds)
+    except ModelError as error:
+        raise SpecError(_PLACE, error.key, None, error.problem, error.fix) from None
+    longest = bounds["horizon"][1]
+    asked = np.arange(np.floor(longest) + 1) if times is None else np.asarray(times, dtype=np.float64)
+    if asked.ndim != 1 or not np.isfinite(asked).all() or (asked < 0).any() or (asked > longest).any():
+        raise SpecError(_PLACE, "times", [float(time) for time in asked.ravel()[:5]], "not months of the trajectory", f"use 0 to {longest:g}")
+    # Dates one by one from panels: one program however many there are.
+    budget = replace(chosen.budget(settled, bounds, _TOLERANCE), direct=0.0)
+    solve = _solver(model, tuple(sorted(settled.items())), budget, tuple(asked.tolist()), doublings)
+    made, dates, others = _in_batches(solve, values)
+    made = np.where(asked[:, None] <= values["horizon"], made, np.nan)
+    return _dataset(model, chosen, asked, made, dates, others, single)
+
+
+def _values(chosen: models.Model, options: Mapping[str, str | bool], given: Mapping[str, ArrayLike]) -> tuple[dict[str, NDArray], bool]:
+    """Every parameter as an array of one length, and whether all were numbers."""
+    names = [parameter.name for parameter in chosen.parameters]
+    for name in given:
+        if name not in names:
+            raise SpecError(_PLACE, f"parameters.{name}", None, f"{chosen.name} has no such parameter", near(name, names, "its parameters"))
+    arrays = {}
+    for name, value in given.items():
+        try:
+            arrays[name] = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise SpecError(_PLACE, f"parameters.{name}", str(value), "not a number", "give a number or a 1-D array of numbers") from None
+        if arrays[name].ndim > 1 or not arrays[name].size or not np.isfinite(arrays[name]).all():
+            fix = "give a finite number or a 1-D array of finite numbers"
+            raise SpecError(_PLACE, f"parameters.{name}", None, f"an array of shape {arrays[name].shape}, or not finite", fix)
+    lengths = {name: len(array) for name, array in arrays.items() if array.ndim}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise SpecError(_PLACE, "parameters", None, f"arrays of different lengths: {listed}", "give arrays of one length")
+    count = next(iter(lengths.values()), 1)
+    for name, default in chosen.defaults(options).items():
+        if name not in arrays:
+            arrays[name] = arrays[default] if isinstance(default, str) and default in arrays else np.asarray(_number(chosen, options, default))
+    return {name: np.broadcast_to(arrays[name], (count,)) for name in names}, not lengths
+
+
+def _number(chosen: models.Model, options: Mapping[str, str | bool], default: float | str) -> float:
+    while isinstance(default, str):
+        default = chosen.defaults(options)[default]
+    return default
+
+
+@lru_cache(maxsize=32)
+def _solver(model: str, options: tuple[tuple[str, str | bool], ...], budget: Budget, times: tuple[float, ...], doublings: int) -> Any:
+    chosen, settled = models.get(model), dict(options)
+
+    @jax.jit
+    def solve(values: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
+        solution = chosen.solve(values, settled, budget)
+        dates = solution.dates(tuple(float(n) for n in range(1, doublings + 1)))
+        return solution.levels(times)[0], dates, chosen.diagnostics(values, settled, solution)
+
+    return solve
+
+
+def _in_batches(solve: Any, values: Mapping[str, NDArray]) -> tuple[NDArray, NDArray, dict[str, NDArray]]:
+    """Solve in batches of one shape, so that the program compiles once and fits the cache."""
+    count = len(next(iter(values.values())))
+    lanes = min(_LANES, 1 << (count - 1).bit_length())
+    parts = []
+    for start in range(0, count, lanes):
+        batch = {name: array[start : start + lanes] for name, array in values.items()}
+        held = len(next(iter(batch.values())))
+        padded = {name: np.concatenate([array, np.repeat(array[-1:], lanes - held)]) for name, array in batch.items()}
+        parts.append(jax.tree.map(lambda array, held=held: np.asarray(array)[..., :held], solve(padded)))
+    joined: tuple[NDArray, NDArray, dict[str, NDArray]] = jax.tree.map(lambda *arrays: np.concatenate(arrays, axis=-1), *parts)
+    return joined
+
+
+def _dataset(
+    model: str, chosen: models.Model, times: NDArray, made: NDArray, dates: NDArray, others: Mapping[str, NDArray], single: bool
+) -> xr.Dataset:
+    lead = () if single else ("trajectory",)
+
+    def first(array: NDArray) -> NDArray:
+        """Trajectories first, or the only one."""
+        return array[..., 0] if single else np.moveaxis(array, -1, 0)
+
+    variables = {
+        "doublings": ((*lead, "time"), first(made), {"long_name": "doublings of software since the start", "units": "doublings"}),
+        "doubling_time": ((*lead, "doubling"), first(dates), {"long_name": "date at which the doubling completes", "units": "months"}),
+    }
+    for name, array in others.items():
+        units = "months" if name.startswith("time_") else "1"
+        variables[name] = (lead, first(array), {"long_name": name.replace("_", " "), "units": units})
+    coordinates = {
+        "time": ("time", times, {"long_name": "time since the start", "units": "months"}),
+        "doubling": ("doubling", np.arange(1, len(dates) + 1), {"long_name": "number of the doubling", "units": "1"}),
+    }
+    return xr.Dataset(variables, coordinates, {"model": model, "source": chosen.source})
