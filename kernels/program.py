@@ -190,8 +190,10 @@ class TileProgram:
         self.lanes = sub_block(study) if lanes is None else lanes
         self._run = jax.jit(self._tile, compiler_options=compiler_options())
 
-    def __call__(self, cells: np.ndarray, first_block: int, blocks: int, draws: int, key: np.ndarray, device: Any = None) -> dict[str, jax.Array]:
-        """`cells` (at most C, axes) float64; `blocks` at most K; `draws` the extent of the sweep. Returns at once: the arrays are promises."""
+    def __call__(
+        self, cells: np.ndarray, first_block: int, blocks: int, draws: int, key: np.ndarray, device: Any = None
+    ) -> dict[str, jax.Array]:
+        """`cells` (at most C, axes) float64; `blocks` at most K; `draws` the extent of the sweep. Returns at once, with promises."""
         padded = np.zeros((self.shape.cells, len(self.study.axes)), self.study.dtype)
         padded[: len(cells)] = cells
         arguments = (
@@ -202,14 +204,17 @@ class TileProgram:
             np.int64(draws),
             np.asarray(key, np.uint32),
         )
-        return self._run(*(jax.device_put(argument, device) for argument in arguments))
+        run: Any = self._run
+        results: dict[str, jax.Array] = run(*(jax.device_put(argument, device) for argument in arguments))
+        return results
 
     def compile(self) -> Any:
         """Compile without running, for timing and for a look at the program."""
+        shape: Any = jax.ShapeDtypeStruct
         arguments = (
-            jax.ShapeDtypeStruct((self.shape.cells, len(self.study.axes)), self.study.dtype),
-            *(jax.ShapeDtypeStruct((), kind) for kind in (jnp.int32, jnp.uint32, jnp.int32, jnp.int64)),
-            jax.ShapeDtypeStruct((2,), jnp.uint32),
+            shape((self.shape.cells, len(self.study.axes)), self.study.dtype),
+            *(shape((), kind) for kind in (jnp.int32, jnp.uint32, jnp.int32, jnp.int64)),
+            shape((2,), jnp.uint32),
         )
         return self._run.lower(*arguments).compile()
 
@@ -339,7 +344,8 @@ class TileProgram:
             paths = jnp.where(lane < held, paths, jnp.nan)[None]
             return {**arrays, "trajectory": lax.dynamic_update_slice(arrays["trajectory"], paths, (c, 0, k * count + row * width))}
 
-        return lax.fori_loop(0, count // width, one_row, arrays)
+        filled: _Arrays = lax.fori_loop(0, count // width, one_row, arrays)
+        return filled
 
     def _add_audit(
         self, arrays: dict[str, jax.Array], audited: Mapping[str, jax.Array], held: jax.Array, c: jax.Array, k: jax.Array

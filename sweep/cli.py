@@ -1,6 +1,7 @@
 """The command `siesweep`: arguments in, one call, a table out. Heavy imports happen inside the commands, so that --help is quick.
 
-Exit codes: 0 done · 1 could not proceed, or the numerical error exceeds the tolerance · 2 bad input · 3 interrupted, partial, or with failed tiles.
+Exit codes: 0 done · 1 could not proceed, or the numerical error exceeds the tolerance · 2 bad input · 3 interrupted, partial, or with
+failed tiles.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def main() -> None:
 
 def _changes(function: Callable[..., None]) -> Callable[..., None]:
     """Options that change a config from outside."""
-    function = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key, e.g. parameters.returns=1.2.")(function)
+    function = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key, e.g. parameters.returns=1.2.")(
+        function
+    )
     function = click.option("--seed", type=int, help="Seed of the draws.")(function)
     return click.option("--draws", type=int, help="Draws in all.")(function)
 
@@ -74,7 +77,9 @@ def _changes(function: Callable[..., None]) -> Callable[..., None]:
 @_changes
 @click.option("--workers", type=click.IntRange(min=1), help="Devices to use. [default: every accelerator, or every core]")
 @click.option("--mix", is_flag=True, help="Go on with a store whose tiles another jaxlib or kind of device made.")
-def run(config: Path, output: Path | None, draws: int | None, seed: int | None, settings: tuple[str, ...], workers: int | None, mix: bool) -> None:
+def run(
+    config: Path, output: Path | None, draws: int | None, seed: int | None, settings: tuple[str, ...], workers: int | None, mix: bool
+) -> None:
     """Run a sweep into a cube, or go on with it; ends with the results.
 
     The same command again resumes a run that was stopped, and returns at once when all is done. More --draws extend it.
@@ -84,8 +89,8 @@ def run(config: Path, output: Path | None, draws: int | None, seed: int | None, 
     from sweep.coordinator import ToleranceError
     from sweep.coordinator import run as run_sweep
     from sweep.cube import open_cube
-    from sweep.progress import shown_on
     from sweep.printing import show_results
+    from sweep.progress import shown_on
 
     late: ToleranceError | None = None
     with shown_on(sys.stderr, spec.name) as progress:
@@ -147,7 +152,14 @@ def models(name: str | None) -> None:
 
 @main.command()
 @click.argument("suite", required=False)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), is_flag=False, flag_value=Path("-"), help="Write the record too. [default: stdout]")
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    is_flag=False,
+    flag_value=Path("-"),
+    help="Write the record too. [default: stdout]",
+)
 def bench(suite: str | None, json_path: Path | None) -> None:
     """Measure what is fast, against whom, on this machine."""
     # Imports point from benchmarks to sweep, never back: it is found by name.

@@ -74,10 +74,10 @@ class StoreSpec(Table):
 
     draws: Literal["none", "outcomes", "trajectories"] = "outcomes"
     trajectories_times: Annotated[int, Field(strict=True, ge=2)] = Field(49, description="equally spaced times from 0 to the horizon")
-    trajectories_every: _Whole = Field(256, description="keep the trajectory of one draw in so many")
+    trajectories_every: _Whole = Field(256, description="keep the trajectory of one draw in so many, a power of two")
     chunks: _Whole = Field(262144, description="draws a chunk, a power of two")
 
-    @field_validator("chunks")
+    @field_validator("chunks", "trajectories_every")
     @classmethod
     def _is_power_of_two(cls, value: int) -> int:
         if not is_power_of_two(value):

@@ -1,4 +1,4 @@
-"""Running a sweep: plan, store, ledger, executor, progress, statistics. The same call resumes, extends, or returns at once if all is done."""
+"""Running a sweep: plan, store, ledger, executor, progress, statistics. The same call resumes, extends, or returns at once if done."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jaxlib
 import xarray as xr
 
 from sweep import identity, ledger
@@ -46,11 +45,12 @@ def run(
 ) -> xr.DataTree:
     """Run a sweep into the cube at `store` and open it.
 
-    A store that holds part of the same sweep is resumed; one with fewer draws is extended; a finished one is opened. `workers` is the number of
-    devices to use, all by default; `progress` is told of every tile.
+    A store that holds part of the same sweep is resumed; one with fewer draws is extended; a finished one is opened. `workers` is the
+    number of devices to use, all by default; `progress` is told of every tile.
 
-    Raises SpecError where the store holds something else or more draws, StoreError or RunError where the run cannot go on (a full disk, another
-    run on the same store), ToleranceError where the finished run's numerical error exceeds the tolerance, Interrupted where tiles are missing.
+    Raises SpecError where the store holds something else or more draws, StoreError or RunError where the run cannot go on (a full disk,
+    another run on the same store), ToleranceError where the finished run's numerical error exceeds the tolerance, Interrupted where tiles
+    are missing.
     """
     path = Path(store)
     if _is_finished(spec, path):
@@ -66,9 +66,10 @@ def run(
 
 def use_compilation_cache() -> None:
     """Keep compiled programs between runs, where JAX keeps its cache or in the user's cache folder."""
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "siesweep" / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    settings: Any = jax.config
+    if settings.jax_compilation_cache_dir is None:
+        settings.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "siesweep" / "jax"))
+    settings.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _run(spec: Spec, path: Path, devices: list[Any], progress: Listener, mix_versions: bool) -> xr.DataTree:
@@ -77,12 +78,12 @@ def _run(spec: Spec, path: Path, devices: list[Any], progress: Listener, mix_ver
         _, finished = ledger.read(path)
         tiles = list(plan.tiles())
         # A tile of the last column is finished only with as many draws as it holds now.
-        missing = [tile for tile in tiles if finished.get(tile.name, {}).get("draws") != tile.draws]
+        missing = [tile for tile in tiles if tile.name not in finished or finished[tile.name]["draws"] != tile.draws]
         kind = _kind(devices)
         _refuse_mixture(path, finished, kind, mix_versions)
         if missing:
             cube.set_attributes({"complete": False, "draws": spec.draws})
-        worst = max((receipt["error"] for receipt in finished.values()), default=0.0)
+        worst: float = max((receipt["error"] for receipt in finished.values()), default=0.0)
         started, fresh, done = time.perf_counter(), 0, len(tiles) - len(missing)
         failed: list[inline.TileFailed] = []
         stopped = False
@@ -119,7 +120,7 @@ def _store(spec: Spec, path: Path, workers: int) -> tuple[Plan, CubeStore]:
     """The plan and the open store: made, or found and found to hold this sweep."""
     if not path.exists():
         plan = make_plan(spec, workers)
-        head = {
+        head: dict[str, Any] = {
             "format": identity.FORMAT_VERSION,
             "fingerprint": spec.fingerprint(),
             "identity": spec.identity(),
@@ -127,7 +128,7 @@ def _store(spec: Spec, path: Path, workers: int) -> tuple[Plan, CubeStore]:
             "store": _layout(spec),
         }
         return plan, CubeStore.create(path, plan, _attributes(spec), lambda folder: ledger.write_head(folder, head))
-    head, _ = _same_sweep(spec, path)
+    head = _same_sweep(spec, path)
     plan = make_plan(spec, workers, TilePolicy(tuple(head["policy"]["box"]), head["policy"]["blocks"]))
     cube = CubeStore(path)
     held = cube.attributes["draws"]
@@ -139,13 +140,15 @@ def _store(spec: Spec, path: Path, workers: int) -> tuple[Plan, CubeStore]:
     return plan, cube
 
 
-def _same_sweep(spec: Spec, path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """The ledger of a store that holds this sweep. Raises SpecError where it holds something else."""
+def _same_sweep(spec: Spec, path: Path) -> dict[str, Any]:
+    """The head of the ledger of a store that holds this sweep. Raises SpecError where it holds something else."""
     if not (path / ledger.FILE).is_file():
         raise _refusal(spec, "store", str(path), "exists and is not a sweep's store", "name another with -o, or move it away")
-    head, receipts = ledger.read(path)
+    head, _ = ledger.read(path)
     if head.get("format", 0) > identity.FORMAT_VERSION:
-        raise StoreError(f"{path}: made by a newer siesweep (format {head['format']}; this one knows {identity.FORMAT_VERSION}); update siesweep")
+        raise StoreError(
+            f"{path}: made by a newer siesweep (format {head['format']}; this one knows {identity.FORMAT_VERSION}); update siesweep"
+        )
     differing = identity.differing_keys(head["identity"], spec.identity())
     if not differing and head["store"] != _layout(spec):
         differing = identity.differing_keys({"store": head["store"]}, {"store": _layout(spec)})
@@ -153,7 +156,7 @@ def _same_sweep(spec: Spec, path: Path) -> tuple[dict[str, Any], dict[str, dict[
         keys = ", ".join(differing[:8]) + (", …" if len(differing) > 8 else "")
         fix = "name another store with -o, or give back the old values"
         raise _refusal(spec, "store", str(path), f"holds another sweep, which differs in {keys}", fix)
-    return head, receipts
+    return head
 
 
 def _layout(spec: Spec) -> dict[str, Any]:
@@ -207,7 +210,7 @@ def _receipt(plan: Plan, cube: CubeStore, result: Computed) -> dict[str, Any]:
 
 def _kind(devices: list[Any]) -> dict[str, str]:
     """What bits depend on beside the spec."""
-    return {"jaxlib": jaxlib.__version__, "device": f"{devices[0].platform}:{devices[0].device_kind}"}
+    return {"jaxlib": version("jaxlib"), "device": f"{devices[0].platform}:{devices[0].device_kind}"}
 
 
 def _refuse_mixture(path: Path, finished: Mapping[str, Mapping[str, Any]], kind: Mapping[str, str], allowed: bool) -> None:
@@ -215,7 +218,9 @@ def _refuse_mixture(path: Path, finished: Mapping[str, Mapping[str, Any]], kind:
         differing = {key: (receipt[key], value) for key, value in kind.items() if receipt[key] != value}
         if differing and not allowed:
             changed = "; ".join(f"{key} was {old}, is {new}" for key, (old, new) in differing.items())
-            raise RunError(f"{path}: its tiles were made with something else ({changed}), which may differ in the last bit; allow it with --mix")
+            raise RunError(
+                f"{path}: its tiles were made with something else ({changed}), which may differ in the last bit; allow it with --mix"
+            )
 
 
 def _provenance(trajectories: int, seconds: float, kind: Mapping[str, str]) -> dict[str, Any]:

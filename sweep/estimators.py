@@ -10,14 +10,16 @@ Techniques, section 6.4; Owen (1997) for replicated scrambled nets.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
 
-def ratio(totals: NDArray, counts: NDArray, varies: bool = True) -> tuple[Floats, Floats]:
-    """The mean and its standard error over the last axis, the replicates. NaN where nothing was counted; a standard error needs two replicates.
+def ratio(totals: NDArray[Any], counts: NDArray[Any], varies: bool = True) -> tuple[Floats, Floats]:
+    """The mean and its standard error over the last axis, the replicates. NaN where nothing was counted, or in fewer than two replicates.
 
     Where nothing `varies` (no parameter is drawn), there is no sampling error.
     """
@@ -34,7 +36,7 @@ def ratio(totals: NDArray, counts: NDArray, varies: bool = True) -> tuple[Floats
 
 
 def quantiles(
-    histogram: NDArray, edges: Floats, shares: tuple[float, ...], least: Floats, greatest: Floats, varies: bool = True
+    histogram: NDArray[Any], edges: Floats, shares: tuple[float, ...], least: Floats, greatest: Floats, varies: bool = True
 ) -> tuple[Floats, Floats]:
     """Quantiles and standard errors from counts by replicate and bin, (…, replicates, bins); each (…, shares).
 
@@ -77,9 +79,7 @@ def _finite_edges(edges: Floats, least: Floats, greatest: Floats) -> tuple[Float
     return lower, np.maximum(upper, lower)
 
 
-def _within(
-    place: NDArray[np.intp], wanted: Floats, below: Floats, merged: Floats, lower: Floats, upper: Floats
-) -> tuple[Floats, Floats]:
+def _within(place: NDArray[np.intp], wanted: Floats, below: Floats, merged: Floats, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
     """The value at which the count below it is `wanted`, and the share of draws a unit of value there."""
     index = place[..., None]
     inside = np.take_along_axis(merged, index, -1)[..., 0]

@@ -4,8 +4,8 @@
     {"tile": "0:8/3", "draws": …, "crc": {array: …}, "seconds": …, "device": …, "jaxlib": …, …}    a receipt a finished tile
 
 A receipt is appended after the tile's data and never before, so that a tile without a receipt is run again and overwrites what it finds,
-and one with a receipt is trusted. The last line may be torn by a crash; it is then cut off and its tile is run again. The file is locked while a
-sweep runs: a second launcher on the same store is refused.
+and one with a receipt is trusted. The last line may be torn by a crash; it is then cut off and its tile is run again. The file is locked
+while a sweep runs: a second launcher on the same store is refused.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -151,7 +152,7 @@ class Plan:
         return _tile_bytes(self.study, self.spec, self.keep(), math.prod(self.policy.box), self.policy.blocks)
 
 
-def histogram_dtype(plan: Plan) -> np.dtype:
+def histogram_dtype(plan: Plan) -> np.dtype[Any]:
     """The smallest type that holds the counts of one tile, cell and replicate."""
     return np.min_scalar_type(plan.policy.blocks * plan.spec.block // plan.spec.replicates)
 
@@ -214,7 +215,7 @@ def _power_of_two_within(wanted: float, enough: int) -> int:
 
 
 def _tile_bytes(study: Study, spec: Spec, keep: Keep, cells: int, blocks: int) -> int:
-    item = study.dtype.itemsize
+    item = int(study.dtype.itemsize)
     total = cells * blocks * spec.replicates * (8 + 4 * len(study.flags) + (4 + item) * len(study.numbers))
     if keep.histograms:
         total += cells * spec.replicates * 4 * sum(study.bins(label).count for label in study.numbers)

@@ -9,7 +9,9 @@ import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sweep.results import rows
 from sweep.spec import Spec
@@ -50,7 +52,14 @@ def _probabilities(axes: Axes, spec: Spec, cube: xr.DataTree) -> None:
     names = list(dict.fromkeys(row.outcome for row in found))
     ours = {row.outcome: (row.value, row.se) for row in found}
     places = np.arange(len(names))[::-1]
-    axes.barh(places, [ours[name][0] for name in names], xerr=[2 * ours[name][1] for name in names], color=_OURS, height=0.55, label="siesweep ± 2 s.e.")
+    axes.barh(
+        places,
+        [ours[name][0] for name in names],
+        xerr=[2 * ours[name][1] for name in names],
+        color=_OURS,
+        height=0.55,
+        label="siesweep ± 2 s.e.",
+    )
     for place, name in zip(places, names, strict=True):
         axes.annotate(f"{ours[name][0]:.3f}", (0.006, place), color="white", va="center", fontsize=9)
     published = [row for row in found if row.published is not None]
@@ -80,7 +89,7 @@ def _fan(axes: Axes, spec: Spec, cube: xr.DataTree, series: list[tuple[float, st
     months = [0.0, *(month for month, _ in series)]
     values = {share: [0.0] for share in spec.statistics.quantiles}
     for _, name in series:
-        found = cube[f"statistics/{name}"]["quantile_value"]
+        found = cube[f"statistics/{name}"].to_dataset()["quantile_value"].values
         for index, share in enumerate(values):
             values[share].append(float(found[index]))
     shares = sorted(values)
@@ -149,16 +158,27 @@ def _map(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
     for axes, (title, values, unit) in zip(panels, drawn, strict=True):
         plane = values.isel(middle).transpose(second, first)
         finite = plane.where(np.isfinite(plane))
-        image = axes.pcolormesh(plane[first], plane[second], finite, cmap="viridis", shading="nearest")
+        # Dates spread over powers of ten; probabilities do not.
+        norm = LogNorm() if unit == "months" else None
+        image = axes.pcolormesh(plane[first], plane[second], finite, cmap="viridis", shading="nearest", norm=norm)
         if unit == "probability" and float(finite.min()) < 0.5 < float(finite.max()):
             line = axes.contour(plane[first], plane[second], finite, levels=[0.1, 0.5, 0.9], colors="white", linewidths=1)
             axes.clabel(line, fontsize=8)
         for name, set_scale in ((first, axes.set_xscale), (second, axes.set_yscale)):
             set_scale("log" if _is_log(spec.axes[name].values) else "linear")
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":
+                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(_axis_title(cube, first))
         axes.set_ylabel(_axis_title(cube, second))
-        axes.set_title(title + (" (white: not reached in half of the draws)" if bool((~np.isfinite(plane)).any()) else ""), fontsize=10)
-        figure.colorbar(image, ax=axes, label=unit)
+        axes.set_title(title + ("\n(white: not reached in half of the draws)" if bool((~np.isfinite(plane)).any()) else ""), fontsize=10)
+        bar = figure.colorbar(image, ax=axes, label=unit)
+        if norm is not None:
+            bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            bar.ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _axis_title(cube: xr.DataTree, name: str) -> str:

@@ -48,7 +48,7 @@ def show_results(spec: Spec, cube: xr.DataTree, store: Path, figure: Path) -> No
     if not figure.exists() or figure.stat().st_mtime < (store / ledger.FILE).stat().st_mtime:
         save_figure(spec, cube, figure)
     console.print(f"figure  {figure}", soft_wrap=True)
-    console.print(f"cube    {store}    (xarray.open_datatree({str(store)!r}, engine=\"zarr\"))", soft_wrap=True)
+    console.print(f'cube    {store}    (xarray.open_datatree({str(store)!r}, engine="zarr"))', soft_wrap=True)
 
 
 def _comparison(found: list[Row]) -> Table:
@@ -133,7 +133,9 @@ def show_plan(plan: Plan, workers: int) -> None:
     table.add_row("draws", f"{spec.draws:,} in {plan.blocks:,} blocks of {spec.block:,}")
     table.add_row("trajectories", f"{plan.trajectories:,}")
     table.add_row("tiles", f"{tiles:,} of up to {plan.policy.shape().cells:,} cells × {plan.policy.blocks * spec.block:,} draws")
-    table.add_row("steps a trajectory", f"{plan.study.budget.steps}" + (f" × {plan.study.budget.nodes} nodes" if plan.study.budget.nodes > 1 else ""))
+    table.add_row(
+        "steps a trajectory", f"{plan.study.budget.steps}" + (f" × {plan.study.budget.nodes} nodes" if plan.study.budget.nodes > 1 else "")
+    )
     table.add_row("memory", f"about {_bytes(plan.tile_bytes() * 4 * workers)} for tiles in flight, beside about 400 MB for the libraries")
     for name, size in plan.disk_bytes().items():
         table.add_row(f"disk: {name}", f"{_bytes(size)} before compression")
@@ -195,5 +197,7 @@ def show_model(model: Model) -> None:
         for heading in ("name", "values", "meaning"):
             table.add_column(heading)
         for option in model.options:
-            table.add_row(option.name, ", ".join(str(value).lower() if isinstance(value, bool) else value for value in option.values), option.meaning)
+            table.add_row(
+                option.name, ", ".join(str(value).lower() if isinstance(value, bool) else value for value in option.values), option.meaning
+            )
         console.print(table)

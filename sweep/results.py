@@ -25,7 +25,7 @@ class Row:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether ours is within the published number's tolerance, stretched by two of our standard errors; None where nothing is published."""
+        """Whether ours is within the published tolerance, stretched by two of our standard errors; None where nothing is published."""
         if self.published is None:
             return None
         slack = 2 * self.se if math.isfinite(self.se) else 0.0

@@ -31,15 +31,15 @@ def simulate(
 ) -> xr.Dataset:
     """Trajectories of a model, float64.
 
-    `parameters` maps names to numbers or 1-D arrays of one length; those left out have the model's defaults. `times` are in months, every month up to
-    the horizon by default; `doublings` says up to which n dates are given.
+    `parameters` maps names to numbers or 1-D arrays of one length; those left out have the model's defaults. `times` are in months, every
+    month up to the horizon by default; `doublings` says up to which n dates are given.
 
     Returns a Dataset of `doublings(time)` (doublings of software since the start; NaN beyond the trajectory's own horizon) and
-    `doubling_time(doubling)` (the date in months at which the n-th doubling completes, n = 1, 2, …; +inf if not within the horizon), and the numbers
-    that the model's authors report beside; where a parameter is an array, with a leading dim `trajectory`.
+    `doubling_time(doubling)` (the date in months at which the n-th doubling completes, n = 1, 2, …; +inf if not within the horizon), and
+    the numbers that the model's authors report beside; where a parameter is an array, with a leading dim `trajectory`.
 
-    Raises SpecError for an unknown model, parameter or option, arrays of different lengths, a value outside its support, or a time beyond all
-    horizons.
+    Raises SpecError for an unknown model, parameter or option, arrays of different lengths, a value outside its support, or a time beyond
+    all horizons.
     """
     if model not in models.names():
         raise SpecError(_PLACE, "model", model, "no such model", near(model, models.names(), "models"))
@@ -54,7 +54,9 @@ def simulate(
     longest = bounds["horizon"][1]
     asked = np.arange(np.floor(longest) + 1) if times is None else np.asarray(times, dtype=np.float64)
     if asked.ndim != 1 or not np.isfinite(asked).all() or (asked < 0).any() or (asked > longest).any():
-        raise SpecError(_PLACE, "times", [float(time) for time in asked.ravel()[:5]], "not months of the trajectory", f"use 0 to {longest:g}")
+        raise SpecError(
+            _PLACE, "times", [float(time) for time in asked.ravel()[:5]], "not months of the trajectory", f"use 0 to {longest:g}"
+        )
     # Dates one by one from panels: one program however many there are.
     budget = replace(chosen.budget(settled, bounds, _TOLERANCE), direct=0.0)
     solve = _solver(model, tuple(sorted(settled.items())), budget, tuple(asked.tolist()), doublings)
@@ -63,7 +65,9 @@ def simulate(
     return _dataset(model, chosen, asked, made, dates, others, single)
 
 
-def _values(chosen: models.Model, options: Mapping[str, str | bool], given: Mapping[str, ArrayLike]) -> tuple[dict[str, NDArray], bool]:
+def _values(
+    chosen: models.Model, options: Mapping[str, str | bool], given: Mapping[str, ArrayLike]
+) -> tuple[dict[str, NDArray[Any]], bool]:
     """Every parameter as an array of one length, and whether all were numbers."""
     names = [parameter.name for parameter in chosen.parameters]
     for name in given:
@@ -85,7 +89,9 @@ def _values(chosen: models.Model, options: Mapping[str, str | bool], given: Mapp
     count = next(iter(lengths.values()), 1)
     for name, default in chosen.defaults(options).items():
         if name not in arrays:
-            arrays[name] = arrays[default] if isinstance(default, str) and default in arrays else np.asarray(_number(chosen, options, default))
+            arrays[name] = (
+                arrays[default] if isinstance(default, str) and default in arrays else np.asarray(_number(chosen, options, default))
+            )
     return {name: np.broadcast_to(arrays[name], (count,)) for name in names}, not lengths
 
 
@@ -108,7 +114,7 @@ def _solver(model: str, options: tuple[tuple[str, str | bool], ...], budget: Bud
     return solve
 
 
-def _in_batches(solve: Any, values: Mapping[str, NDArray]) -> tuple[NDArray, NDArray, dict[str, NDArray]]:
+def _in_batches(solve: Any, values: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any], dict[str, NDArray[Any]]]:
     """Solve in batches of one shape, so that the program compiles once and fits the cache."""
     count = len(next(iter(values.values())))
     lanes = min(_LANES, 1 << (count - 1).bit_length())
@@ -118,16 +124,24 @@ def _in_batches(solve: Any, values: Mapping[str, NDArray]) -> tuple[NDArray, NDA
         held = len(next(iter(batch.values())))
         padded = {name: np.concatenate([array, np.repeat(array[-1:], lanes - held)]) for name, array in batch.items()}
         parts.append(jax.tree.map(lambda array, held=held: np.asarray(array)[..., :held], solve(padded)))
-    joined: tuple[NDArray, NDArray, dict[str, NDArray]] = jax.tree.map(lambda *arrays: np.concatenate(arrays, axis=-1), *parts)
+    joined: tuple[NDArray[Any], NDArray[Any], dict[str, NDArray[Any]]] = jax.tree.map(
+        lambda *arrays: np.concatenate(arrays, axis=-1), *parts
+    )
     return joined
 
 
 def _dataset(
-    model: str, chosen: models.Model, times: NDArray, made: NDArray, dates: NDArray, others: Mapping[str, NDArray], single: bool
+    model: str,
+    chosen: models.Model,
+    times: NDArray[Any],
+    made: NDArray[Any],
+    dates: NDArray[Any],
+    others: Mapping[str, NDArray[Any]],
+    single: bool,
 ) -> xr.Dataset:
     lead = () if single else ("trajectory",)
 
-    def first(array: NDArray) -> NDArray:
+    def first(array: NDArray[Any]) -> NDArray[Any]:
         """Trajectories first, or the only one."""
         return array[..., 0] if single else np.moveaxis(array, -1, 0)
 

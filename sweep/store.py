@@ -29,7 +29,7 @@ from zarr.errors import ZarrUserWarning
 from kernels.outcomes import Label
 from sweep.plan import Plan, Tile, histogram_dtype
 
-_ALWAYS_WRITE = {"write_empty_chunks": True}
+_ALWAYS_WRITE: Any = {"write_empty_chunks": True}
 
 
 class StoreError(Exception):
@@ -43,7 +43,7 @@ class CubeStore:
         self.path = path
         with _quiet():
             # Unconsolidated: arrays may be added and grow until the sweep is done.
-            self._root = zarr.open_group(path, mode="r+", use_consolidated=False)
+            self._root: Any = zarr.open_group(path, mode="r+", use_consolidated=False)
 
     @staticmethod
     def create(path: Path, plan: Plan, attributes: Mapping[str, Any], begin: Any) -> CubeStore:
@@ -68,9 +68,8 @@ class CubeStore:
     def set_attributes(self, attributes: Mapping[str, Any], group: str = "") -> None:
         (self._root[group] if group else self._root).attrs.update(dict(attributes))
 
-    def _array(self, name: str) -> zarr.Array:
-        array = self._root[name]
-        assert isinstance(array, zarr.Array)
+    def _array(self, name: str) -> Any:
+        array: Any = self._root[name]
         return array.with_config(_ALWAYS_WRITE)
 
     def grow(self, plan: Plan) -> None:
@@ -120,7 +119,11 @@ class CubeStore:
             elif kind == "trajectory":
                 every = plan.keep().every
                 count = -(-tile.draws // every)
-                put("trajectories/doublings", (*box, slice(None), slice(first_draw // every, first_draw // every + count)), boxed(values)[..., :count])
+                put(
+                    "trajectories/doublings",
+                    (*box, slice(None), slice(first_draw // every, first_draw // every + count)),
+                    boxed(values)[..., :count],
+                )
             else:
                 put(f"partials/{name}", (*box, blocks), boxed(values)[(slice(None),) * len(box) + (slice(0, tile.blocks),)])
         return crcs
@@ -142,7 +145,7 @@ class CubeStore:
             zarr.consolidate_metadata(self.path, zarr_format=3)
 
 
-class _quiet(warnings.catch_warnings):  # noqa: N801  (used as a statement's word)
+class _quiet(warnings.catch_warnings):
     """zarr warns of our ledger beside its files, and that consolidated metadata is not yet in the v3 text; both are meant."""
 
     def __enter__(self) -> Any:
@@ -151,7 +154,7 @@ class _quiet(warnings.catch_warnings):  # noqa: N801  (used as a statement's wor
         return entered
 
 
-def _allocate(root: zarr.Group, plan: Plan) -> None:
+def _allocate(root: Any, plan: Plan) -> None:
     """All arrays of a plan, empty."""
     spec, study, keep = plan.spec, plan.study, plan.keep()
     axes, lengths, box = tuple(spec.axes), plan.axis_lengths, plan.policy.box
@@ -159,7 +162,7 @@ def _allocate(root: zarr.Group, plan: Plan) -> None:
 
     def array(
         name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dims: tuple[str, ...], dtype: Any, fill: Any, long_name: str, units: str
-    ) -> zarr.Array:
+    ) -> Any:
         return root.create_array(
             name,
             shape=shape,
@@ -216,8 +219,8 @@ def _allocate(root: zarr.Group, plan: Plan) -> None:
         for label in study.numbers:
             sizes = (spec.replicates, study.bins(label).count)
             name, dims = f"partials/histogram_{label.name}", (*axes, "column", "replicate", f"bin_{label.name}")
-            kind = histogram_dtype(plan)
-            array(name, (*lengths, plan.columns, *sizes), (*box, 1, *sizes), dims, kind, 0, f"histogram of {label.long_name}", "draws")
+            counts = histogram_dtype(plan)
+            array(name, (*lengths, plan.columns, *sizes), (*box, 1, *sizes), dims, counts, 0, f"histogram of {label.long_name}", "draws")
 
     if keep.draws:
         root.create_group("draws")
@@ -239,7 +242,7 @@ def _allocate(root: zarr.Group, plan: Plan) -> None:
     root.create_group("provenance")
 
 
-def _allocate_number(root: zarr.Group, plan: Plan, label: Label, cells: Any, coordinate: Any) -> None:
+def _allocate_number(root: Any, plan: Plan, label: Label, cells: Any, coordinate: Any) -> None:
     statistics, group = plan.spec.statistics, f"statistics/{label.name}"
     root.create_group(group, attributes={"long_name": label.long_name, "units": label.unit})
     if statistics.probability:

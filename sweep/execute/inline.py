@@ -1,15 +1,16 @@
 """The inline executor: one thread a device in this process; on a CPU, one XLA device a core.
 
-Threads only wait for XLA, which computes without Python's lock. Results go through a short queue to the caller, who writes them while the next tiles
-are computed; the queue's bound keeps at most two finished tiles a device in memory.
+Threads only wait for XLA, which computes without Python's lock. Results go through a short queue to the caller, who writes them while
+the next tiles are computed; the queue's bound keeps at most two finished tiles a device in memory.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import jax
@@ -35,17 +36,16 @@ def cores() -> int:
 
 def devices(workers: int | None) -> list[Any]:
     """The devices to run on: every accelerator that JAX sees, or one CPU device for each of `workers` (all cores by default)."""
-    if jax.config.jax_num_cpu_devices < (workers or cores()):
-        try:
-            jax.config.update("jax_num_cpu_devices", workers or cores())
-        except RuntimeError:
-            # JAX has started already, by the caller's own use: what it has is what there is.
-            pass
+    settings: Any = jax.config
+    if settings.jax_num_cpu_devices < (workers or cores()):
+        # Where JAX has started already, by the caller's own use, what it has is what there is.
+        with contextlib.suppress(RuntimeError):
+            settings.update("jax_num_cpu_devices", workers or cores())
     found = jax.devices()
     return found[:workers] if workers is not None else found
 
 
-def run_tiles(plan: Plan, tiles: Iterable[Tile], on: list[Any], stop: Callable[[], bool]) -> Iterator[Computed | TileFailed]:
+def run_tiles(plan: Plan, tiles: Iterable[Tile], on: list[Any], stop: Callable[[], bool]) -> Generator[Computed | TileFailed, None, None]:
     """Compute tiles on the devices `on`, in any order. Ends early, without losing what is finished, once `stop()` holds."""
     compiled = program(plan)
     waiting: queue.SimpleQueue[Tile] = queue.SimpleQueue()
