@@ -342,7 +342,10 @@ class TileProgram:
             lane = (jnp.arange(width, dtype=jnp.int32) + row * width) * self.keep.every
             paths = study.trajectories(study.parameters(key, start + lane.astype(jnp.uint32), cell), self.keep.times)
             paths = jnp.where(lane < held, paths, jnp.nan)[None]
-            return {**arrays, "trajectory": lax.dynamic_update_slice(arrays["trajectory"], paths, (c, 0, k * count + row * width))}
+            return {
+                **arrays,
+                "trajectory": lax.dynamic_update_slice(arrays["trajectory"], paths, (c, np.int32(0), k * count + row * width)),
+            }
 
         filled: _Arrays = lax.fori_loop(0, count // width, one_row, arrays)
         return filled

@@ -7,6 +7,7 @@ import errno
 import platform
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,15 +54,23 @@ def run(
     are missing.
     """
     path = Path(store)
-    if _is_finished(spec, path):
-        return open_cube(path)
-    use_compilation_cache()
     try:
-        return _run(spec, path, inline.devices(workers or spec.run.workers), progress, mix_versions)
+        if not _is_finished(spec, path):
+            use_compilation_cache()
+            _run(spec, path, inline.devices(workers or spec.run.workers), progress, mix_versions)
     except OSError as error:
         raise RunError(_disk_message(path, error)) from error
     except ledger.LedgerError as error:
         raise RunError(str(error)) from None
+    except KeyboardInterrupt:
+        raise Interrupted(f"{path}: stopped; the same command goes on from there") from None
+    cube = open_cube(path)
+    if cube.attrs["numerical_error"] > spec.tolerance:
+        raise ToleranceError(
+            f"{path}: the numerical error {cube.attrs['numerical_error']:.2g} exceeds the tolerance {spec.tolerance:g}; "
+            'use precision = "float64", or a tolerance that the study can bear'
+        )
+    return cube
 
 
 def use_compilation_cache() -> None:
@@ -72,52 +81,52 @@ def use_compilation_cache() -> None:
     settings.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def _run(spec: Spec, path: Path, devices: list[Any], progress: Listener, mix_versions: bool) -> xr.DataTree:
-    plan, cube = _store(spec, path, len(devices))
+def _run(spec: Spec, path: Path, devices: list[Any], progress: Listener, mix_versions: bool) -> None:
+    plan = _plan(spec, path, len(devices))
     with ledger.Ledger(path) as receipts:
+        cube = CubeStore(path)
+        held = cube.attributes["draws"]
+        if held > spec.draws:
+            problem = f"{path} holds {held} draws already, and draws are never taken away"
+            raise SpecError(str(spec.path or spec.name), "sweep.draws", spec.draws, problem, f"use draws = {held} or more, or another store (-o)")
         _, finished = ledger.read(path)
         tiles = list(plan.tiles())
         # A tile of the last column is finished only with as many draws as it holds now.
         missing = [tile for tile in tiles if tile.name not in finished or finished[tile.name]["draws"] != tile.draws]
         kind = _kind(devices)
         _refuse_mixture(path, finished, kind, mix_versions)
+        if held < spec.draws:
+            cube.grow(plan)
         if missing:
             cube.set_attributes({"complete": False, "draws": spec.draws})
         worst: float = max((receipt["error"] for receipt in finished.values()), default=0.0)
         started, fresh, done = time.perf_counter(), 0, len(tiles) - len(missing)
         failed: list[inline.TileFailed] = []
-        stopped = False
-        results = inline.run_tiles(plan, missing, devices, lambda: stopped)
         try:
-            for result in results:
-                if isinstance(result, inline.TileFailed):
-                    failed.append(result)
-                    continue
-                receipts.append({**_receipt(plan, cube, result), **kind})
-                worst = max(worst, float(result.arrays["error"].max(initial=0)))
-                fresh, done = fresh + result.tile.cells * result.tile.draws, done + 1
-                progress(State(done, len(tiles), fresh, time.perf_counter() - started, worst))
+            # Closed at once, whatever ends it, so that no device goes on computing for nobody.
+            with closing(inline.run_tiles(plan, missing, devices)) as results:
+                for result in results:
+                    if isinstance(result, inline.TileFailed):
+                        failed.append(result)
+                        cube.mark_failed(result.tile)
+                        continue
+                    receipts.append({**_receipt(plan, cube, result), **kind})
+                    worst = max(worst, float(result.arrays["error"].max(initial=0)))
+                    fresh, done = fresh + result.tile.cells * result.tile.draws, done + 1
+                    progress(State(done, len(tiles), fresh, time.perf_counter() - started, worst))
         except KeyboardInterrupt:
-            stopped = True
-            results.close()
             raise Interrupted(f"{path}: stopped with {done} of {len(tiles)} tiles done; the same command goes on from there") from None
         if failed:
             names = ", ".join(failure.tile.name for failure in failed[:5])
             raise Interrupted(f"{path}: {len(failed)} of {len(tiles)} tiles failed ({names}): {failed[0]}")
         measured = write_statistics(plan, cube)
-        cube.set_attributes({**measured, "complete": True, "draws": spec.draws, "axis_order": list(spec.axes)})
+        cube.set_attributes({**measured, "draws": spec.draws, "axis_order": list(spec.axes)})
         cube.set_attributes(_provenance(fresh, time.perf_counter() - started, kind), group="provenance")
-        cube.consolidate()
-    if measured["numerical_error"] > spec.tolerance:
-        raise ToleranceError(
-            f"{path}: the numerical error {measured['numerical_error']:.2g} exceeds the tolerance {spec.tolerance:g}; "
-            'use precision = "float64", or a tolerance that the study can bear'
-        )
-    return open_cube(path)
+        cube.finish()
 
 
-def _store(spec: Spec, path: Path, workers: int) -> tuple[Plan, CubeStore]:
-    """The plan and the open store: made, or found and found to hold this sweep."""
+def _plan(spec: Spec, path: Path, workers: int) -> Plan:
+    """The plan of a store: made with it, or found there, where it holds this sweep."""
     if not path.exists():
         plan = make_plan(spec, workers)
         head: dict[str, Any] = {
@@ -127,23 +136,16 @@ def _store(spec: Spec, path: Path, workers: int) -> tuple[Plan, CubeStore]:
             "policy": {"box": list(plan.policy.box), "blocks": plan.policy.blocks},
             "store": _layout(spec),
         }
-        return plan, CubeStore.create(path, plan, _attributes(spec), lambda folder: ledger.write_head(folder, head))
+        CubeStore.create(path, plan, _attributes(spec), lambda folder: ledger.write_head(folder, head))
+        return plan
     head = _same_sweep(spec, path)
-    plan = make_plan(spec, workers, TilePolicy(tuple(head["policy"]["box"]), head["policy"]["blocks"]))
-    cube = CubeStore(path)
-    held = cube.attributes["draws"]
-    if held > spec.draws:
-        problem = f"{path} holds {held} draws already, and draws are never taken away"
-        raise _refusal(spec, "draws", spec.draws, problem, f"use draws = {held} or more, or another store (-o)")
-    if held < spec.draws:
-        cube.grow(plan)
-    return plan, cube
+    return make_plan(spec, workers, TilePolicy(tuple(head["policy"]["box"]), head["policy"]["blocks"]))
 
 
 def _same_sweep(spec: Spec, path: Path) -> dict[str, Any]:
     """The head of the ledger of a store that holds this sweep. Raises SpecError where it holds something else."""
     if not (path / ledger.FILE).is_file():
-        raise _refusal(spec, "store", str(path), "exists and is not a sweep's store", "name another with -o, or move it away")
+        raise SpecError(str(path), "", None, "exists and is not a sweep's store", "name another with -o, or move it away")
     head, _ = ledger.read(path)
     if head.get("format", 0) > identity.FORMAT_VERSION:
         raise StoreError(
@@ -155,17 +157,13 @@ def _same_sweep(spec: Spec, path: Path) -> dict[str, Any]:
     if differing:
         keys = ", ".join(differing[:8]) + (", …" if len(differing) > 8 else "")
         fix = "name another store with -o, or give back the old values"
-        raise _refusal(spec, "store", str(path), f"holds another sweep, which differs in {keys}", fix)
+        raise SpecError(str(path), "", None, f"holds another sweep, which differs in {keys}", fix)
     return head
 
 
 def _layout(spec: Spec) -> dict[str, Any]:
     """What of [store] decides which arrays there are: not part of the identity, but fixed once a store is made."""
     return spec.store.model_dump(mode="json")
-
-
-def _refusal(spec: Spec, key: str, value: object, problem: str, fix: str) -> SpecError:
-    return SpecError(str(spec.path or spec.name), key, value, problem, fix)
 
 
 def _is_finished(spec: Spec, path: Path) -> bool:

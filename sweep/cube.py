@@ -20,8 +20,11 @@ def attributes(store: Path) -> dict[str, Any]:
         raise CubeError(f"{store}: no cube there; make one with `siesweep run CONFIG -o {store}`")
     try:
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["attributes"]
-    except (OSError, ValueError, KeyError):
+        ours = {"format_version", "complete", "draws", "spec"} <= found.keys()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise CubeError(f"{store}: its zarr.json cannot be read; restore it, or move the store away and run again") from None
+    if not ours:
+        raise CubeError(f"{store}: a zarr store, but not a sweep's")
     return found
 
 

@@ -43,32 +43,39 @@ def quantiles(
     Within a bin draws are taken as spread evenly, so a quantile is within the width of its bin, and it lies between the least and the
     greatest finite value. Where the share falls among draws that are +inf, the quantile is +inf.
     """
-    counts = histogram.astype(np.float64)
-    merged = counts.sum(-2)
-    below = np.cumsum(merged, -1)
-    total = below[..., -1]
+    cumulative = np.cumsum(histogram, -1, dtype=np.int64)
+    below = cumulative.sum(-2, dtype=np.float64)
+    total, by_replicate = below[..., -1], cumulative[..., -1]
     lower, upper = _finite_edges(edges, least, greatest)
+    last = histogram.shape[-1] - 1
     values, errors = [], []
     for share in shares:
         wanted = share * total
-        place = np.minimum((below < wanted[..., None]).sum(-1), merged.shape[-1] - 1)
-        value, density = _within(place, wanted, below, merged, lower, upper)
-        value = np.clip(value, least, greatest)
-        infinite = place == merged.shape[-1] - 1
-        value = np.where(total > 0, np.where(infinite, np.inf, value), np.nan)
-        # The share of each replicate below the value, on the density there.
-        here = np.take_along_axis(merged, place[..., None], -1)
-        into = np.where(here > 0, (wanted[..., None] - (np.take_along_axis(below, place[..., None], -1) - here)) / np.maximum(here, 1), 0)
-        cumulative = np.cumsum(counts, -1)
-        at = np.take_along_axis(cumulative, place[..., None, None], -1)[..., 0]
-        inside = np.take_along_axis(counts, place[..., None, None], -1)[..., 0]
-        under = at - inside + into * inside
-        share_se = ratio(under, counts.sum(-1), varies)[1]
+        place = np.minimum((below < wanted[..., None]).sum(-1), last)
+        before = _at(below, place - 1)
+        inside = _at(below, place) - before
+        into = np.where(inside > 0, (wanted - before) / np.maximum(inside, 1), 0)
+        low, high = _at(lower, place), _at(upper, place)
+        infinite = place == last
+        with np.errstate(invalid="ignore"):
+            # inf − inf in the bin of +inf, which is not interpolated.
+            value = np.clip(low + (high - low) * into, least, greatest)
+        values.append(np.where(total > 0, np.where(infinite, np.inf, value), np.nan))
+        # How the share below the value varies among replicates, on the density of draws there.
+        begun = _at(cumulative, (place - 1)[..., None])
+        under = begun + into[..., None] * (_at(cumulative, place[..., None]) - begun)
+        share_se = ratio(under, by_replicate, varies)[1]
         with np.errstate(invalid="ignore", divide="ignore"):
-            error = np.where(share_se == 0, 0.0, share_se / density)
+            error = np.where(share_se == 0, 0.0, share_se * total * (high - low) / inside)
         errors.append(np.where(infinite | (total == 0), np.nan, error))
-        values.append(value)
     return np.stack(values, -1), np.stack(errors, -1)
+
+
+def _at(rows: NDArray[Any], place: NDArray[np.intp]) -> NDArray[Any]:
+    """The entry of the last axis at `place`, which lacks that axis; 0 before the first."""
+    place = np.broadcast_to(place, rows.shape[:-1])
+    found = np.take_along_axis(rows, np.maximum(place, 0)[..., None], -1)[..., 0]
+    return np.where(place < 0, 0, found)
 
 
 def _finite_edges(edges: Floats, least: Floats, greatest: Floats) -> tuple[Floats, Floats]:
@@ -77,15 +84,3 @@ def _finite_edges(edges: Floats, least: Floats, greatest: Floats) -> tuple[Float
     lower = np.maximum(np.broadcast_to(edges, shape), np.where(np.isfinite(least), least, 0)[..., None])
     upper = np.minimum(np.broadcast_to(np.append(edges[1:], np.inf), shape), np.where(np.isfinite(greatest), greatest, 0)[..., None])
     return lower, np.maximum(upper, lower)
-
-
-def _within(place: NDArray[np.intp], wanted: Floats, below: Floats, merged: Floats, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
-    """The value at which the count below it is `wanted`, and the share of draws a unit of value there."""
-    index = place[..., None]
-    inside = np.take_along_axis(merged, index, -1)[..., 0]
-    before = np.take_along_axis(below, index, -1)[..., 0] - inside
-    low, high = (np.take_along_axis(edge, index, -1)[..., 0] for edge in (lower, upper))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = low + (high - low) * np.where(inside > 0, (wanted - before) / inside, 0)
-        density = inside / below[..., -1] / (high - low)
-    return value, density

@@ -44,8 +44,8 @@ def read(store: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     complete = lines[:-1]
     try:
         head, *receipts = [json.loads(line) for line in complete]
-        return head, {receipt["tile"]: receipt for receipt in receipts}
-    except (ValueError, KeyError, TypeError):
+        return dict(head.items()), {receipt["tile"]: receipt for receipt in receipts}
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise LedgerError(f"{path}: damaged; a complete line is not a receipt") from None
 
 

@@ -37,10 +37,11 @@ def save_figure(spec: Spec, cube: xr.DataTree, path: Path) -> None:
 def _study(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
     series = _series(spec)
     flags = [label for label in spec.labels() if label.kind == "flag"]
-    panels = figure.subplots(1, int(bool(flags)) + int(bool(series)) or 1, squeeze=False)[0].tolist()
-    if flags and spec.statistics.probability:
+    with_flags, with_series = bool(flags and spec.statistics.probability), bool(series and spec.statistics.quantiles)
+    panels = figure.subplots(1, with_flags + with_series or 1, squeeze=False)[0].tolist()
+    if with_flags:
         _probabilities(panels.pop(0), spec, cube)
-    if series and spec.statistics.quantiles:
+    if with_series:
         _fan(panels.pop(0), spec, cube, series)
     elif panels:
         _distributions(panels.pop(0), spec, cube)
@@ -129,17 +130,20 @@ def _lines(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
     axes = figure.subplots()
     (name,) = spec.axes
     for label in spec.labels():
-        if label.kind == "flag":
+        if label.kind == "flag" and spec.statistics.probability:
             chosen = cube["statistics"].to_dataset().sel(outcome=label.name)
             value, error = chosen["probability"], chosen["probability_se"]
-        else:
+        elif label.kind == "numeric" and spec.statistics.mean:
             chosen = cube[f"statistics/{label.name}"].to_dataset()
             value, error = chosen["mean"], chosen["mean_se"]
+        else:
+            continue
         axes.errorbar(value[name], value, yerr=2 * error.fillna(0), marker="o", markersize=4, capsize=2, label=label.long_name)
     unit = next(iter(spec.labels())).unit
     axes.set_xlabel(_axis_title(cube, name))
     axes.set_ylabel(unit if unit != "1" else "probability")
-    axes.legend(frameon=False, fontsize=9)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=9)
 
 
 def _map(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
@@ -149,19 +153,19 @@ def _map(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
     drawn: list[tuple[str, xr.DataArray, str]] = []
     flags = [label for label in spec.labels() if label.kind == "flag"]
     numbers = [label for label in spec.labels() if label.kind == "numeric"]
-    if flags:
+    if flags and spec.statistics.probability:
         drawn.append((f"P({flags[0].long_name})", cube["statistics"].to_dataset().sel(outcome=flags[0].name)["probability"], "probability"))
     if numbers and 0.5 in spec.statistics.quantiles:
         median = cube[f"statistics/{numbers[0].name}"].to_dataset().sel(quantile=0.5)["quantile_value"]
         drawn.append((f"median {numbers[0].long_name}", median, numbers[0].unit))
-    panels = figure.subplots(1, len(drawn), squeeze=False)[0]
+    panels = figure.subplots(1, len(drawn), squeeze=False)[0] if drawn else []
     for axes, (title, values, unit) in zip(panels, drawn, strict=True):
         plane = values.isel(middle).transpose(second, first)
         finite = plane.where(np.isfinite(plane))
         # Dates spread over powers of ten; probabilities do not.
         norm = LogNorm() if unit == "months" else None
         image = axes.pcolormesh(plane[first], plane[second], finite, cmap="viridis", shading="nearest", norm=norm)
-        if unit == "probability" and float(finite.min()) < 0.5 < float(finite.max()):
+        if unit == "probability" and min(plane.shape) > 1 and float(finite.min()) < 0.5 < float(finite.max()):
             line = axes.contour(plane[first], plane[second], finite, levels=[0.1, 0.5, 0.9], colors="white", linewidths=1)
             axes.clabel(line, fontsize=8)
         for name, set_scale in ((first, axes.set_xscale), (second, axes.set_yscale)):

@@ -139,10 +139,14 @@ class CubeStore:
         for name, part in values.items():
             self._array(name)[place] = part
 
-    def consolidate(self) -> None:
-        """Write the metadata of all arrays in one place: last, when nothing will change any more."""
+    def mark_failed(self, tile: Tile) -> None:
+        """Set the status of a tile's cells to failed."""
+        self._array("status")[tuple(slice(start, stop) for start, stop in tile.box)] = 2
+
+    def finish(self) -> None:
+        """Write the metadata of all arrays in one place, and then that the cube is complete: last, when nothing will change any more."""
         with _quiet():
-            zarr.consolidate_metadata(self.path, zarr_format=3)
+            zarr.consolidate_metadata(self.path, zarr_format=3).attrs["complete"] = True
 
 
 class _quiet(warnings.catch_warnings):

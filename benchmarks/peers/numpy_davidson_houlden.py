@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
-from multiprocessing import get_context
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -49,54 +46,6 @@ def windows(initial_speedup: Floats, initial_returns: Floats, distance: Floats, 
             stop = start + _SORTED_AT_ONCE
             flags[:, start:stop] = _sorted_windows(work, *(values[start:stop] for values in parameters))
     return flags
-
-
-class Processes:
-    """`windows` shared out among processes that stay up, through memory that all of them map: nothing is pickled but three numbers.
-
-    Use as a context manager; `capacity` is the most lanes of a call.
-    """
-
-    def __init__(self, capacity: int, dtype: DTypeLike = np.float32, processes: int = 2) -> None:
-        kind, context = np.dtype(dtype), get_context("spawn")
-        parameters, flags = context.RawArray("b", 4 * capacity * kind.itemsize), context.RawArray("b", len(WINDOWS) * capacity)
-        self.processes = processes
-        self.parameters, self.flags = _views(parameters, flags, kind)
-        self.pool = context.Pool(processes, _attach, (parameters, flags, kind))
-
-    def windows(self, initial_speedup: Floats, initial_returns: Floats, distance: Floats, exponent: Floats) -> Flags:
-        """As the function `windows`. The result is a view that the next call overwrites."""
-        lanes = len(initial_speedup)
-        for row, values in zip(self.parameters, (initial_speedup, initial_returns, distance, exponent), strict=True):
-            row[:lanes] = values
-        edges = [lanes * index // self.processes for index in range(self.processes + 1)]
-        self.pool.starmap(_share, list(pairwise(edges)), chunksize=1)
-        return self.flags[:, :lanes]
-
-    def __enter__(self) -> Processes:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.pool.close()
-        self.pool.join()
-
-
-_shared: tuple[Floats, Flags]
-
-
-def _views(parameters: Any, flags: Any, kind: np.dtype[Any]) -> tuple[Floats, Flags]:
-    return np.frombuffer(parameters, kind).reshape(4, -1), np.frombuffer(flags, np.bool_).reshape(len(WINDOWS), -1)
-
-
-def _attach(parameters: Any, flags: Any, kind: np.dtype[Any]) -> None:
-    global _shared
-    _shared = _views(parameters, flags, kind)
-
-
-def _share(start: int, stop: int) -> None:
-    parameters, flags = _shared
-    speedup, returns, distance, exponent = parameters[:, start:stop]
-    flags[:, start:stop] = windows(speedup, returns, distance, exponent, parameters.dtype)
 
 
 def _sorted_windows(work: _Block, initial_speedup: Floats, initial_returns: Floats, distance: Floats, exponent: Floats) -> Flags:

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 
 _LOG_2 = math.log(2)
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798)
+_SERIES = tuple(number / (2 * k * math.factorial(2 * k)) for k, number in enumerate(_BERNOULLI, 1))
 
 
 def log_returns(form: str, difficulty: jax.Array, ceiling: jax.Array | None, level: jax.Array, log_remaining: jax.Array) -> jax.Array:
@@ -31,12 +33,18 @@ def log_returns(form: str, difficulty: jax.Array, ceiling: jax.Array | None, lev
     if form == "log_distance":
         return (1 + steepness) * log_remaining
     if form == "level":
+        # (2^(X−x) − 1)/(2^X − 1) = 2^(−x)·(1 − e^(−z))/(1 − e^(−Z)) with Z = X ln 2 and z = (X − x) ln 2.
         whole = ceiling * _LOG_2
-        return difficulty * -jnp.expm1(-whole) * (_log_expm1_ratio(whole * jnp.exp(log_remaining)) - _log_expm1_ratio(whole) + log_remaining)
+        log_whole = jnp.log(whole)
+        left = _log_share(whole * jnp.exp(log_remaining), log_whole + log_remaining) - _log_share(whole, log_whole)
+        return difficulty * -jnp.expm1(-whole) * (left - _LOG_2 * level)
     raise ValueError(f"{form!r} is not a form of returns")
 
 
-def _log_expm1_ratio(z: jax.Array) -> jax.Array:
-    """ln((e^z − 1)/z), without overflow for large z or loss of digits for small."""
-    safe = jnp.maximum(z, 1e-30)
-    return safe + jnp.log(-jnp.expm1(-safe) / safe)
+def _log_share(z: jax.Array, log_z: jax.Array) -> jax.Array:
+    """ln(1 − e^(−z)), from ln z where z is small or has underflowed: ln z − z/2 + Σ B_2k z^(2k)/(2k·(2k)!) over k ≥ 1, B Bernoulli's."""
+    square, series = z * z, jnp.zeros_like(z)
+    for coefficient in reversed(_SERIES):
+        series = series * square + coefficient
+    small = z < 1
+    return jnp.where(small, log_z - z / 2 + square * series, jnp.log(-jnp.expm1(-jnp.where(small, 1, z))))

@@ -38,12 +38,36 @@ _DOUBLINGS_A_YEAR = 4.0
 _PARAMETERS = (
     Parameter("initial_speedup", "f", "× recent pace", 8.0, 0.0, math.inf, "initial speed-up of software progress", True, True),
     Parameter("initial_returns_to_software_rnd", "r0", "–", 1.2, 0.0, math.inf, "initial returns to software R&D", True, True),
-    Parameter("distance_to_effective_limits", "L", "years of progress", 11.0, 0.0, math.inf, "distance to the effective limits of software", True, True),
+    Parameter(
+        "distance_to_effective_limits",
+        "L",
+        "years of progress",
+        11.0,
+        0.0,
+        math.inf,
+        "distance to the effective limits of software",
+        True,
+        True,
+    ),
     Parameter("parallel_labour_exponent", "p", "–", 0.3, 0.0, math.inf, "diminishing returns to parallel labour", True, True),
     Parameter("software_share_of_progress", "s", "–", 0.5, 0.0, 1.0, "share of AI progress that is due to software", True),
-    Parameter("recent_software_doubling_time", "T_ref", "months", 3.0, 0.0, math.inf, "doubling time of software at the recent pace", True, True),
-    Parameter("gradual_boost_start", "f_start", "× recent pace", 0.1, 0.0, math.inf, "speed-up at which a gradual boost starts", True, True),
-    Parameter("gradual_boost_max", "f_max", "× recent pace", "initial_speedup", 0.0, math.inf, "speed-up at which a gradual boost ends", True, True),
+    Parameter(
+        "recent_software_doubling_time", "T_ref", "months", 3.0, 0.0, math.inf, "doubling time of software at the recent pace", True, True
+    ),
+    Parameter(
+        "gradual_boost_start", "f_start", "× recent pace", 0.1, 0.0, math.inf, "speed-up at which a gradual boost starts", True, True
+    ),
+    Parameter(
+        "gradual_boost_max",
+        "f_max",
+        "× recent pace",
+        "initial_speedup",
+        0.0,
+        math.inf,
+        "speed-up at which a gradual boost ends",
+        True,
+        True,
+    ),
     Parameter("gradual_boost_duration", "t_ramp", "months", 60.0, 0.0, math.inf, "how long a gradual boost takes", True, True),
     Parameter("horizon", "H", "months", 48.0, 0.0, math.inf, "end of the trajectory", True, True),
 )
@@ -96,7 +120,8 @@ class DavidsonHoulden2025(Model):
             local = low if options["constant_returns"] else low * (1 - share)
             return exponent * _LOG_2 * max(1 / local - 1, 1 - 1 / high, 0.0)
 
-        return panels_for(tolerance, steepest, bounds["distance_to_effective_limits"][0] * _DOUBLINGS_A_YEAR / bounds["software_share_of_progress"][1])
+        nearest = bounds["distance_to_effective_limits"][0] * _DOUBLINGS_A_YEAR / bounds["software_share_of_progress"][1]
+        return panels_for(tolerance, steepest, nearest, deepest=exponent * _LOG_2 * _furthest(bounds))
 
     def solve(self, parameters: Mapping[str, jax.Array], options: Options, budget: Budget) -> Solution:
         if options["time"] == "recursion":
@@ -223,14 +248,17 @@ def _continuous(parameters: Mapping[str, jax.Array], options: Options, budget: B
         if options["retraining"] == "code":
             total = _accumulated(exponent, 1 - exponent, returns, returns * level / limit)
         else:
-            # The paper's form changes where the local returns pass 1.
-            one = limit * jnp.maximum(1 - 1 / returns, 0)
-            falling = _accumulated(exponent, 1 + exponent, jnp.maximum(returns, 1), returns * jnp.minimum(level, one) / limit)
-            total = falling + _accumulated(exponent, 1 - exponent, jnp.minimum(returns, 1), returns * jnp.maximum(level - one, 0) / limit)
+            assert kink is not None
+            falling = _accumulated(exponent, 1 + exponent, jnp.maximum(returns, 1), returns * jnp.minimum(level, kink) / limit)
+            total = falling + _accumulated(exponent, 1 - exponent, jnp.minimum(returns, 1), returns * jnp.maximum(level - kink, 0) / limit)
         return log_first + _LOG_2 * limit / returns * total
 
+    # Where the local returns pass 1 the paper's retraining changes from one form to the other.
+    kinked = options["retraining"] == "paper" and not options["constant_returns"]
+    kink = limit * jnp.maximum(1 - 1 / returns, 0) if kinked else None
+
     def solution_until(end: jax.Array) -> QuadratureSolution:
-        return QuadratureSolution(log_doubling_time=log_doubling_time, ceiling=limit, horizon=end, budget=budget)
+        return QuadratureSolution(log_doubling_time=log_doubling_time, ceiling=limit, horizon=end, budget=budget, kink=kink)
 
     if options["boost"] == "none":
         return solution_until(horizon)

@@ -101,7 +101,11 @@ class Model(ABC):
         for parameter in self.parameters:
             for value in bounds[parameter.name]:
                 if not parameter.contains(value):
-                    raise ModelError(parameter.name, f"{value:g} lies outside its support", f"keep it within {parameter.support} {parameter.unit}".rstrip())
+                    raise ModelError(
+                        parameter.name,
+                        f"{value:g} lies outside its support",
+                        f"keep it within {parameter.support} {parameter.unit}".rstrip(),
+                    )
 
     @abstractmethod
     def budget(self, options: Options, bounds: Bounds, tolerance: float) -> Budget:

@@ -35,10 +35,24 @@ class ReturnsLaw(Model):
     source = "Eth & Davidson (2025), “Being more mathematically concrete”, figures 9 and 10, footnotes 23–29"
     parameters = (
         Parameter("initial_doubling_time", "T0", "months", 1.0, 0.0, math.inf, "doubling time of software at the start", True, True),
-        Parameter("returns", "r", "–", 1.2, 0.0, math.inf, "returns to software R&D: software doublings per doubling of labour", True, True),
+        Parameter(
+            "returns", "r", "–", 1.2, 0.0, math.inf, "returns to software R&D: software doublings per doubling of labour", True, True
+        ),
         Parameter("parallel_exponent", "λ", "–", 1.0, 0.0, math.inf, "stepping on toes: exponent of research input", True, True),
-        Parameter("distance_to_limits", "X", "doublings", 88.0, 0.0, math.inf, "doublings to the ceiling (not used by ceiling = constant)", True, True),
-        Parameter("recent_doubling_time", "T_ref", "months", 3.0, 0.0, math.inf, "doubling time at the recent pace, the unit of paces", True, True),
+        Parameter(
+            "distance_to_limits",
+            "X",
+            "doublings",
+            88.0,
+            0.0,
+            math.inf,
+            "doublings to the ceiling (not used by ceiling = constant)",
+            True,
+            True,
+        ),
+        Parameter(
+            "recent_doubling_time", "T_ref", "months", 3.0, 0.0, math.inf, "doubling time at the recent pace, the unit of paces", True, True
+        ),
         Parameter("horizon", "H", "months", 240.0, 0.0, math.inf, "end of the trajectory", True, True),
     )
     options = (
@@ -73,7 +87,7 @@ class ReturnsLaw(Model):
             return exponent * math.log(2) * max(1 / local - 1, 1 - 1 / high) + added
 
         nearest = math.inf if options["ceiling"] == "constant" else bounds["distance_to_limits"][0]
-        return panels_for(tolerance, steepest, nearest)
+        return panels_for(tolerance, steepest, nearest, deepest=exponent * math.log(2) * bounds["distance_to_limits"][1])
 
     def solve(self, parameters: Mapping[str, jax.Array], options: Options, budget: Budget) -> QuadratureSolution:
         exponent, returns = parameters["parallel_exponent"], parameters["returns"]

@@ -17,9 +17,7 @@ import jax.numpy as jnp
 
 from kernels.models.model import Bounds, Budget, Model, Options, Parameter
 from kernels.solvers.recursion import RecursionSolution, solve_recursion
-
-MOST_DOUBLINGS = 1000
-"""A trajectory is followed to this many doublings; beyond them software is reported as infinite."""
+from kernels.solvers.solution import MOST_DOUBLINGS
 
 
 class ToyModel(Model):
@@ -29,7 +27,9 @@ class ToyModel(Model):
     title = "Toy model of a software intelligence explosion"
     source = "Eth & Davidson (2025), section “A toy model”, figures 6–8"
     parameters = (
-        Parameter("papers_for_first_doubling", "P", "papers", 2.0, 0.0, math.inf, "papers needed for the first doubling of efficiency", True, True),
+        Parameter(
+            "papers_for_first_doubling", "P", "papers", 2.0, 0.0, math.inf, "papers needed for the first doubling of efficiency", True, True
+        ),
         Parameter("paper_growth_factor", "m", "×", 3.0, 0.0, math.inf, "how many times more papers each next doubling needs", True, True),
         Parameter("initial_agis", "N0", "AGIs", 1.0, 0.0, math.inf, "AGIs that the hardware runs at the start", True, True),
         Parameter("papers_per_agi_month", "w", "papers a month", 1.0, 0.0, math.inf, "papers that one AGI writes in a month", True, True),
@@ -64,4 +64,4 @@ def _doublings_by(horizon: float, first: float, ratio: float) -> int:
     else:
         left = 1 - horizon * (1 - ratio) / first
         count = math.log(left) / math.log(ratio) if left > 0 else math.inf
-    return min(MOST_DOUBLINGS, math.ceil(min(count, MOST_DOUBLINGS)) + 1)
+    return math.ceil(min(count + 1, MOST_DOUBLINGS))

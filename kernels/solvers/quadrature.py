@@ -8,17 +8,20 @@ ever touches the ceiling. Without one, w = x.
 matter beside the time already elapsed), with Gauss–Legendre nodes in each: 8 nodes leave 5e-9 of an exponential over such a panel, 16 nodes
 nothing that float64 could show. Dates and levels between the edges are integrated again from the nearest edge with the same nodes.
 
-Domain: laws whose doubling time falls and then rises, or does only one of these (a single valley); the fastest window is then unique.
+Domain: laws whose doubling time falls and then rises, or does only one of these (a single valley); the fastest window is then unique. They
+are smooth but for a kink, where a panel ends.
 
 Source of the error bound: the Gauss–Legendre remainder for e^(cz) on [0, 1], c^(2n) (n!)^4 / ((2n + 1) (2n)!^3).
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,29 +29,33 @@ import numpy as np
 from jax import lax
 
 from kernels.solvers.budget import Budget
-from kernels.solvers.solution import Paces, Solution
-
-MOST_DOUBLINGS = 1000.0
-"""A trajectory without a ceiling is followed to this many doublings; beyond them software is reported as infinite."""
+from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution
 
 _CHANGE = 8.0
 """ln of the factor by which the integrand may change over a panel."""
 
-_WINDOW_EDGES = (0.0, 0.03, 0.1, 0.3, 0.7, 0.9, 0.97, 1.0)
+_BEND = 3.0
+"""Widest panel in w over which the integrand may be no exponential of w: e^(c·e^(−w)) has all powers of e^(−w) in it."""
+
+_WINDOW_EDGES = {"float32": (0.0, 0.06, 0.25, 0.75, 0.94, 1.0), "float64": (0.0, 0.03, 0.1, 0.3, 0.7, 0.9, 0.97, 1.0)}
 """Panels of a window, graded toward both ends, where a window around the fastest pace has its time."""
 
 
-def panels_for(tolerance: float, steepest: Callable[[float], float], nearest_ceiling: float) -> Budget:
+def panels_for(tolerance: float, steepest: Callable[[float], float], nearest_ceiling: float, deepest: float) -> Budget:
     """Panels and nodes for a relative error within `tolerance`.
 
     `steepest(share)` bounds |d ln T/dx| over all trajectories up to that share of the way to the ceiling (of MOST_DOUBLINGS without one);
-    `nearest_ceiling` is the least number of doublings to it.
+    `nearest_ceiling` is the least number of doublings to it; `deepest` bounds ln of how much shorter T becomes on the way.
     """
     share = 0.5 if nearest_ceiling < MOST_DOUBLINGS else 0.1
     direct = share * min(nearest_ceiling, MOST_DOUBLINGS)
     # A panel no wider than its distance to the ceiling keeps that singularity out of the way.
     pitch = min(_CHANGE / max(steepest(share), 1e-3), 16.0, direct)
-    return Budget(16, 8, direct, pitch) if tolerance > 1e-8 else Budget(32, 16, direct, pitch)
+    # Measured, with some to spare: once T is too small to matter panels widen by a factor each, down a valley and up again.
+    valley = 0.0 if nearest_ceiling == math.inf else math.log2(1 + deepest / _CHANGE)
+    if tolerance > 1e-8:
+        return Budget(math.ceil(5 + 2.2 * valley), 8, direct, pitch)
+    return Budget(math.ceil(6 + 3 * valley), 16, direct, pitch)
 
 
 def _gauss_legendre(count: int, dtype: jnp.dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -57,33 +64,59 @@ def _gauss_legendre(count: int, dtype: jnp.dtype) -> tuple[np.ndarray, np.ndarra
     return ((nodes + 1) / 2).astype(dtype), (weights / 2).astype(dtype)
 
 
-def _weighted_sum(weights: np.ndarray, rows: jax.Array) -> jax.Array:
-    """Σ weights·rows over axis 0, in a fixed order."""
-    total = weights[0] * rows[0]
-    for weight, row in zip(weights[1:], rows[1:], strict=True):
-        total = total + weight * row
-    return total
+def _weighted_sum(weights: np.ndarray, rows: Iterable[jax.Array]) -> jax.Array:
+    """Σ weights·rows, in a fixed order. Rows are arrays of their own: as slices of one array the compiler would not make vectors of them."""
+    return functools.reduce(jnp.add, (weight * row for weight, row in zip(weights, rows, strict=True)))
+
+
+def _expm1(z: jax.Array) -> jax.Array:
+    """e^z − 1; in float32 by the series near zero, which is half the work of the compiler's own."""
+    if z.dtype != jnp.float32:
+        return jnp.expm1(z)
+    series = jnp.ones_like(z)
+    for term in (8, 7, 6, 5, 4, 3, 2):
+        series = 1 + series * (z * (1 / term))
+    return jnp.where(jnp.abs(z) < 0.5, z * series, jnp.exp(z) - 1)
+
+
+class _Panels(NamedTuple):
+    """Edges w, dates t and ln dt/dw there, each (panels + 1, lanes) with the end of the trajectory last, and the slope of the last there."""
+
+    edges: jax.Array
+    times: jax.Array
+    logs: jax.Array
+    slope: jax.Array
 
 
 @dataclass(frozen=True)
 class QuadratureSolution(Solution):
-    """The law ln T(x), asked as `log_doubling_time(x, ln(1 − x/X))`, integrated on demand. `ceiling` (lanes,) or None for no ceiling."""
+    """The law ln T(x), asked as `log_doubling_time(x, ln(1 − x/X))`, integrated on demand.
+
+    `ceiling` (lanes,), or None for no ceiling; `kink` (lanes,) is the level at which the law is not smooth, or None.
+    """
 
     log_doubling_time: Callable[[jax.Array, jax.Array], jax.Array]
     ceiling: jax.Array | None
     horizon: jax.Array
     budget: Budget
+    kink: jax.Array | None = None
+
+    @property
+    def _narrow(self) -> bool:
+        return self.horizon.dtype == jnp.float32
 
     # --- coordinates -----------------------------------------------------------------------------------------------------------------
 
     def _level(self, w: jax.Array) -> jax.Array:
-        return w if self.ceiling is None else -self.ceiling * jnp.expm1(-w)
+        return w if self.ceiling is None else -self.ceiling * _expm1(-w)
 
     def _coordinate(self, level: jax.Array) -> jax.Array:
         """w of a level; +inf at or beyond the ceiling."""
         if self.ceiling is None:
             return level
-        return jnp.where(level < self.ceiling, -jnp.log1p(-jnp.minimum(level / self.ceiling, 1)), jnp.inf)
+        # The difference is exact near the ceiling, where 1 − x/X would have lost its digits.
+        left = jnp.maximum(self.ceiling - level, 0) / self.ceiling
+        return -jnp.where(left < 0.5, jnp.log(left), jnp.log1p(-jnp.minimum(level / self.ceiling, 0.5)))
 
     def _log_time(self, w: jax.Array) -> jax.Array:
         """ln T at w."""
@@ -93,57 +126,70 @@ class QuadratureSolution(Solution):
         """ln dt/dw at w."""
         return self._log_time(w) if self.ceiling is None else self._log_time(w) + jnp.log(self.ceiling) - w
 
+    def _with_slope(self, w: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """ln dt/dw at w, and its slope."""
+        if self.ceiling is None:
+            return jax.jvp(self._log_time, (w,), (jnp.ones_like(w),))
+        # dx/dw and d ln(1 − x/X)/dw are known: only the law itself is differentiated.
+        place, direction = (self._level(w), -w), (self.ceiling * jnp.exp(-w), -jnp.ones_like(w))
+        log_time, slope = jax.jvp(self.log_doubling_time, place, direction)
+        return log_time + jnp.log(self.ceiling) - w, slope - 1
+
     def _slope(self, w: jax.Array) -> jax.Array:
-        return jax.jvp(self._log_integrand, (w,), (jnp.ones_like(w),))[1]
+        return self._with_slope(w)[1]
 
     def _integral(self, start: jax.Array, end: jax.Array) -> jax.Array:
-        """Months between two values of w, shape as theirs."""
+        """Months between two values of w with no kink between them, shape as theirs."""
         nodes, weights = _gauss_legendre(self.budget.nodes, self.horizon.dtype)
-        return self._rule(start, end, nodes, weights)
-
-    def _rule(self, start: jax.Array, end: jax.Array, nodes: np.ndarray, weights: np.ndarray) -> jax.Array:
-        places = nodes.reshape(-1, *(1 for _ in start.shape))
         width = end - start
-        return width * _weighted_sum(weights, jnp.exp(self._log_integrand(start + width * places)))
+        return width * _weighted_sum(weights, (jnp.exp(self._log_integrand(start + width * node)) for node in nodes))
 
     # --- the panels ------------------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _panels(self) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Edges w, dates t and ln dt/dw there, each (panels + 1, lanes), and in the last row the end of the trajectory."""
+    def _panels(self) -> _Panels:
         dtype = self.horizon.dtype
-        small = jnp.log(jnp.asarray(1e-8 if dtype == jnp.float32 else 1e-17, dtype))
-        end = jnp.inf if self.ceiling is not None else MOST_DOUBLINGS
+        small = math.log(1e-8 if self._narrow else 1e-17)
+        end = jnp.asarray(jnp.inf if self.ceiling is not None else MOST_DOUBLINGS, dtype)
+        kink = None if self.kink is None else self._coordinate(self.kink)
 
         def panel(carry: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
-            w, time = carry
-            log_integrand = self._log_integrand(w)
-            allowed = _CHANGE + jnp.maximum(small + jnp.log(time) - log_integrand, 0)
-            here = jnp.abs(self._slope(w))
-            trial = jnp.minimum(allowed / jnp.maximum(here, 1e-6), MOST_DOUBLINGS)
-            there = jnp.abs(self._slope(w + trial))
-            width = jnp.minimum(allowed / jnp.maximum(jnp.maximum(here, there), 1e-6), MOST_DOUBLINGS)
-            width = jnp.where(time < self.horizon, jnp.minimum(width, end - w), 0)
-            after = w + width
+            w, time, log, slope = carry
+            # ln of how far the integrand is below what matters beside the time already elapsed.
+            below = jnp.maximum(small + jnp.log(time) - log, 0)
+            allowed = _CHANGE + below
+            steepest, uneven = jnp.maximum(jnp.abs(slope), 1e-6), jnp.zeros_like(w)
+            width = jnp.minimum(allowed / steepest, MOST_DOUBLINGS)
+            # A law can be steepest here, at the far end, or, where it falls into line with the ceiling, between them.
+            for share in (1, 0.5):
+                there = self._slope(w + share * width)
+                steepest, uneven = jnp.maximum(steepest, jnp.abs(there)), jnp.maximum(uneven, jnp.abs(there - slope))
+                width = jnp.minimum(allowed / steepest, MOST_DOUBLINGS)
+            bent = (uneven > (0.05 if self._narrow else 1e-3)) & (below == 0)
+            width = jnp.where(bent, jnp.minimum(width, _BEND), width)
+            after = jnp.minimum(w + width, end)
+            if kink is not None:
+                after = jnp.where(w < kink, jnp.minimum(after, kink), after)
+            after = jnp.where(time < self.horizon, after, w)
             time = time + self._integral(w, after)
-            return (after, time), (after, time, self._log_integrand(after))
+            log, slope = self._with_slope(after)
+            return (after, time, log, slope), (after, time, log)
 
         zero = jnp.zeros_like(self.horizon)
-        _, (edges, times, logs) = lax.scan(panel, (zero, zero), None, length=self.budget.steps)
-        first = (zero, zero, self._log_integrand(zero))
-        edges, times, logs = (jnp.concatenate([row[None], rows]) for row, rows in zip(first, (edges, times, logs), strict=True))
-        return edges, times, logs
+        log, slope = self._with_slope(zero)
+        (*_, slope), (edges, times, logs) = lax.scan(panel, (zero, zero, log, slope), None, length=self.budget.steps)
+        edges, times, logs = (jnp.concatenate([row[None], rows]) for row, rows in zip((zero, zero, log), (edges, times, logs), strict=True))
+        return _Panels(edges, times, logs, slope)
 
     @cached_property
     def _arrival(self) -> jax.Array:
         """Months to the end of software: the ceiling, or 1000 doublings; +inf where it is not met within the panels."""
-        edges, times, logs = self._panels
+        edges, times, logs, slope = self._panels
         if self.ceiling is None:
             return jnp.where(edges[-1] >= MOST_DOUBLINGS, times[-1], jnp.inf)
-        slope = self._slope(edges[-1])
         # Beyond the last panel the integrand decays exponentially.
         tail = jnp.where(slope < 0, jnp.exp(logs[-1]) / jnp.maximum(-slope, 1e-30), jnp.inf)
-        resolved = tail < times[-1] * (1e-6 if self.horizon.dtype == jnp.float32 else 1e-12)
+        resolved = tail < times[-1] * (1e-6 if self._narrow else 1e-12)
         return jnp.where(resolved, times[-1] + tail, jnp.inf)
 
     @property
@@ -151,7 +197,7 @@ class QuadratureSolution(Solution):
         # Asked last. Where no question needed the panels, none was cut off by them, and they are not worth computing for this.
         if "_panels" not in self.__dict__:
             return jnp.zeros(self.horizon.shape, bool)
-        return (self._panels[1][-1] < self.horizon) & ~(self._arrival < jnp.inf)
+        return (self._panels.times[-1] < self.horizon) & ~(self._arrival < jnp.inf)
 
     def _begun(self, key: jax.Array, keys: jax.Array, *rows: jax.Array) -> tuple[jax.Array, ...]:
         """The entries of `rows` (panels, lanes) at the last panel whose `keys` entry is at most `key` (…, lanes), each as `key`."""
@@ -168,7 +214,7 @@ class QuadratureSolution(Solution):
 
     def date_at(self, level: jax.Array) -> jax.Array:
         """Months at levels that differ among lanes, (…, lanes); +inf beyond the horizon or the ceiling."""
-        edges, times, _ = self._panels
+        edges, times, *_ = self._panels
         w = self._coordinate(level)
         inside = w <= edges[-1]
         start, time = self._begun(w, edges, edges[:-1], times[:-1])
@@ -190,23 +236,35 @@ class QuadratureSolution(Solution):
 
     def _direct_dates(self, levels: tuple[float, ...]) -> dict[float, jax.Array]:
         """Dates of levels that are far from every ceiling, integrated in x from one to the next."""
-        nodes, weights = _gauss_legendre(self.budget.nodes, self.horizon.dtype)
         found: dict[float, jax.Array] = {}
         time, before = jnp.zeros_like(self.horizon), 0.0
         for level in levels:
-            pieces = math.ceil((level - before) / self.budget.pitch)
-            width = (level - before) / pieces
-            points = np.concatenate([before + width * (piece + nodes.astype(float)) for piece in range(pieces)]).astype(self.horizon.dtype)
-            x = jnp.broadcast_to(points[:, None], (len(points), *self.horizon.shape))
-            log_remaining = jnp.zeros_like(x) if self.ceiling is None else jnp.log(1 - x / self.ceiling)
-            rows = jnp.exp(self.log_doubling_time(x, log_remaining))
-            time = time + _weighted_sum(np.tile(weights * width, pieces).astype(self.horizon.dtype), rows)
+            edges = np.linspace(before, level, math.ceil((level - before) / self.budget.pitch) + 1)
+            for start, end in zip(edges[:-1], edges[1:], strict=True):
+                time = time + self._direct_integral(float(start), float(end))
             found[level], before = jnp.where(time <= self.horizon, time, jnp.inf), level
         return found
 
+    def _direct_integral(self, start: float, end: float) -> jax.Array:
+        """Months between two levels that are far from every ceiling, shape (lanes,)."""
+        dtype = self.horizon.dtype
+        nodes, weights = _gauss_legendre(self.budget.nodes, dtype)
+        if self.kink is None:
+            points = (jnp.full_like(self.horizon, start + (end - start) * node) for node in nodes.astype(float))
+            return _weighted_sum(weights * dtype.type(end - start), (self._time_at(x) for x in points))
+        kink = jnp.clip(self.kink, start, end)
+        below, above = kink - start, end - kink
+        before = below * _weighted_sum(weights, (self._time_at(start + below * node) for node in nodes))
+        return before + above * _weighted_sum(weights, (self._time_at(kink + above * node) for node in nodes))
+
+    def _time_at(self, x: jax.Array) -> jax.Array:
+        """T at levels far from every ceiling, months."""
+        log_remaining = jnp.zeros_like(x) if self.ceiling is None else jnp.log(1 - x / self.ceiling)
+        return jnp.exp(self.log_doubling_time(x, log_remaining))
+
     def level_at(self, time: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Doublings by times that differ among lanes, and the pace then, each of the shape (…, lanes) of `time`."""
-        edges, times, logs = self._panels
+        edges, times, logs, _ = self._panels
         start, begun, log_start, end, log_end = self._begun(time, times, edges[:-1], times[:-1], logs[:-1], edges[1:], logs[1:])
         width = jnp.maximum(end - start, 1e-30)
         wanted = time - begun
@@ -221,7 +279,7 @@ class QuadratureSolution(Solution):
             return jnp.clip(z - miss * jnp.exp(slope * offset - self._log_integrand(start + offset)), 0, most)
 
         first = jnp.clip(wanted * jnp.exp(-log_start), 0, most)
-        z = lax.fori_loop(0, 4 if self.horizon.dtype == jnp.float32 else 7, improve, first)
+        z = lax.fori_loop(0, 4 if self._narrow else 7, improve, first)
         w = start + jnp.log1p(slope * z) / slope
         arrived = time >= self._arrival
         ending = jnp.inf if self.ceiling is None else self.ceiling
@@ -232,38 +290,30 @@ class QuadratureSolution(Solution):
         return self.level_at(self._rows(times))
 
     def _sign_change(self, rising: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array) -> jax.Array:
-        """Where an increasing function of the level changes sign, or the nearer end: bisection, then secants that stay inside.
+        """Where an increasing function changes sign between `low` and `high`, or the nearer end: the secant method, kept inside a bracket
+        (an end that stays has its value halved: Illinois).
 
         It is asked for places where something is least, so that an error e here costs e² there.
         """
-        narrow = jnp.float32 == self.horizon.dtype
 
-        def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            low, high = ends
-            middle = (low + high) / 2
-            positive = rising(middle) > 0
-            return jnp.where(positive, low, middle), jnp.where(positive, middle, high)
-
-        low, high = lax.fori_loop(0, 10 if narrow else 20, halve, (low, high))
-        value_low, value_high = rising(low), rising(high)
-
-        def secant(_: int, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        def step(_: int, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
             low, high, value_low, value_high, _middle = ends
-            slope = (value_high - value_low) / jnp.maximum(high - low, 1e-30)
-            middle = jnp.clip(low - value_low / jnp.where(slope == 0, 1, slope), low, high)
+            rise = value_high - value_low
+            middle = jnp.clip(low - value_low * ((high - low) / jnp.where(rise > 0, rise, 1)), low, high)
             value = rising(middle)
             above = value > 0
             return (
                 jnp.where(above, low, middle),
                 jnp.where(above, middle, high),
-                jnp.where(above, value_low, value),
-                jnp.where(above, value, value_high),
+                jnp.where(above, value_low / 2, value),
+                jnp.where(above, value, value_high / 2),
                 middle,
             )
 
-        start = (low, high, value_low, value_high, low)
-        low, high, value_low, value_high, middle = lax.fori_loop(0, 2 if narrow else 4, secant, start)
-        return jnp.where(value_low >= 0, low, jnp.where(value_high <= 0, high, middle))
+        at_low, at_high = rising(low), rising(high)
+        start = (low, high, jnp.minimum(at_low, 0), jnp.maximum(at_high, 0), low)
+        *_, middle = lax.fori_loop(0, 7 if self._narrow else 14, step, start)
+        return jnp.where(at_low >= 0, low, jnp.where(at_high <= 0, high, middle))
 
     @cached_property
     def _level_at_horizon(self) -> jax.Array:
@@ -275,39 +325,68 @@ class QuadratureSolution(Solution):
 
     def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
         amounts, last = self._rows(doublings), self._level_at_horizon
+        if self.ceiling is None:
+            furthest = jnp.maximum(last - amounts, 0)
+            start = self._sign_change(lambda x: self._log_time(x + amounts) - self._log_time(x), jnp.zeros_like(furthest), furthest)
+            durations = self._window(start, start + amounts)
+        else:
+            durations = self._shortest_below_ceiling(amounts, last, self.ceiling)
+        return jnp.where(last >= amounts, durations, jnp.inf)
 
-        def rising(start: jax.Array) -> jax.Array:
-            return self._log_time(self._coordinate(start + amounts)) - self._log_time(self._coordinate(start))
+    def _shortest_below_ceiling(self, amounts: jax.Array, last: jax.Array, ceiling: jax.Array) -> jax.Array:
+        """The window is sought in its width along w: u = ln of what is left at its start over what is left at its end. There a law that is
+        linear in w, as most are at a ceiling, needs one secant."""
+        # A window that reaches from the start to the ceiling or beyond is answered by the caller.
+        amounts = jnp.minimum(amounts, 0.999999 * ceiling)
+        widest = self._panels.edges[-1] + 1
 
-        furthest = jnp.maximum(last - amounts, 0)
-        start = self._sign_change(rising, jnp.zeros_like(furthest), furthest)
-        return jnp.where(last >= amounts, self._duration(start, start + amounts), jnp.inf)
+        def start_of(width: jax.Array) -> jax.Array:
+            return -jnp.log(amounts / (-_expm1(-width) * ceiling))
 
-    def _duration(self, start: jax.Array, end: jax.Array) -> jax.Array:
-        """Months from one level to another, integrated directly: a difference of dates would lose the digits of a short one."""
-        low = self._coordinate(start)
-        high = self._coordinate(end)
-        arrives = ~(high < jnp.inf)
-        high = jnp.where(arrives, jnp.maximum(self._panels[0][-1], low), high)
-        nodes, weights = _gauss_legendre(self.budget.nodes, self.horizon.dtype)
-        edges = np.asarray(_WINDOW_EDGES)
-        widths = np.diff(edges)[:, None]
-        points, shares = edges[:-1, None] + widths * nodes, widths * weights
-        return self._rule(low, high, points.ravel().astype(low.dtype), shares.ravel().astype(low.dtype))
+        def rising(width: jax.Array) -> jax.Array:
+            start = start_of(width)
+            return self._log_time(start + width) - self._log_time(start)
+
+        first = -jnp.log1p(-amounts / ceiling)
+        left = ceiling - jnp.maximum(last, amounts)
+        final = jnp.minimum(jnp.log1p(amounts / jnp.maximum(left, 1e-30)), widest)
+        width = self._sign_change(rising, first, jnp.maximum(first, final))
+        start = jnp.maximum(start_of(width), 0)
+        return self._window(start, start + width)
+
+    def _window(self, start: jax.Array, end: jax.Array) -> jax.Array:
+        """Months from one w to another, integrated directly: a difference of dates would lose the digits of a short one."""
+        end = jnp.minimum(end, jnp.maximum(self._panels.edges[-1], start))
+        edges = jnp.asarray(_WINDOW_EDGES[self.horizon.dtype.name], self.horizon.dtype)
+
+        def between(start: jax.Array, end: jax.Array) -> jax.Array:
+            def panel(index: int, time: jax.Array) -> jax.Array:
+                return time + self._integral(start + (end - start) * edges[index], start + (end - start) * edges[index + 1])
+
+            return lax.fori_loop(0, len(edges) - 1, panel, jnp.zeros_like(start))
+
+        if self.kink is None:
+            return between(start, end)
+        kink = jnp.clip(self._coordinate(self.kink), start, end)
+        return between(start, kink) + between(kink, end)
 
     def paces(self) -> Paces:
         last = self._level_at_horizon
         arrived = self._arrival <= self.horizon
+        end = self._panels.edges[-1]
+
+        def place(level: jax.Array) -> jax.Array:
+            return jnp.minimum(self._coordinate(level), end)
 
         def rising(level: jax.Array) -> jax.Array:
-            w = self._coordinate(level)
-            return jax.jvp(self._log_time, (w,), (jnp.ones_like(w),))[1]
+            slope = self._slope(place(level))
+            return slope if self.ceiling is None else slope + 1
 
         zero = jnp.zeros_like(last)
         fastest = self._sign_change(rising, zero, last)
 
         def pace(level: jax.Array) -> jax.Array:
-            return jnp.exp(-self._log_time(self._coordinate(level)))
+            return jnp.exp(-self._log_time(place(level)))
 
         at_start = pace(zero)
         if self.ceiling is None:
@@ -327,11 +406,10 @@ def first_doubling_scale(
     """∫₀¹ T(x)/T(0) dx, shape (lanes,): what T(0) is divided by so that the first doubling takes the time given (geometric convention)."""
     points, weights = _gauss_legendre(nodes, like.dtype)
     pieces = 4
-    shares = np.concatenate([(piece + points) / pieces for piece in range(pieces)]).astype(like.dtype)[:, None]
-    weights = np.tile(weights / pieces, pieces).astype(like.dtype)
+    shares = np.concatenate([(piece + points) / pieces for piece in range(pieces)])
+    weights = np.tile(weights / pieces, pieces)
     if ceiling is None:
-        rows = log_ratio(shares * jnp.ones_like(like), jnp.zeros((len(shares), *like.shape), like.dtype))
-        return _weighted_sum(weights, jnp.exp(rows))
+        return _weighted_sum(weights, (jnp.exp(log_ratio(share * jnp.ones_like(like), jnp.zeros_like(like))) for share in shares))
     end = -jnp.log1p(-1 / ceiling)
-    w = end * shares
-    return end * ceiling * _weighted_sum(weights, jnp.exp(log_ratio(-ceiling * jnp.expm1(-w), -w) - w))
+    places = (end * share for share in shares)
+    return end * ceiling * _weighted_sum(weights, (jnp.exp(log_ratio(-ceiling * jnp.expm1(-w), -w) - w) for w in places))

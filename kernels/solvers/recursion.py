@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kernels.solvers.solution import Paces, Solution
+from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution
 
 NEVER = 2.0**100
 """Months that stand for "not within any horizon" inside the recursion: so long that a step of them makes no progress that could be seen
@@ -38,6 +38,8 @@ class RecursionSolution(Solution):
     last_level: jax.Array
     width: float
     horizon: jax.Array
+    endless: jax.Array
+    """Lanes that could have begun one step more: software is taken as infinite beyond the last."""
     cut_off: jax.Array
 
     def _within(self, date: jax.Array) -> jax.Array:
@@ -60,25 +62,25 @@ class RecursionSolution(Solution):
         return jnp.stack(rows)
 
     def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
-        # All times in one array: the compiler makes one loop body of three passes, not one of three for each time.
+        # All times in one array, and only their knots counted on the way through the rows: a third of the memory traffic of
+        # carrying along what is wanted of them.
         asked = jnp.asarray(times, self.times.dtype)[:, None]
 
-        def visit(found: tuple[jax.Array, ...], row: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
-            passed_knots, begun, ending = found
-            passed = row <= asked
-            return (
-                passed_knots + passed.astype(row.dtype),
-                jnp.where(passed, row, begun),
-                jnp.where(passed, ending, jnp.minimum(row, ending)),
-            ), None
+        def visit(passed: jax.Array, row: jax.Array) -> tuple[jax.Array, None]:
+            return passed + (row <= asked).astype(jnp.int32), None
 
-        zero = jnp.zeros((len(times), *self.last.shape), self.times.dtype)
-        (knots, begun, ending), _ = lax.scan(visit, (zero, zero, zero + 4 * NEVER), self.times)
-        low = jnp.minimum((knots - 1) * self.width, self.last_level)
-        high = jnp.minimum(knots * self.width, self.last_level)
-        share = (asked - begun) / (ending - begun)
-        beyond = self.cut_off & (asked > self.times[-1])
-        return jnp.where(beyond, jnp.inf, low + (high - low) * share), jnp.where(beyond, jnp.inf, (high - low) / (ending - begun))
+        knots, _ = lax.scan(visit, jnp.zeros((len(times), *self.last.shape), jnp.int32), self.times)
+        begun = jnp.take_along_axis(self.times, knots - 1, axis=0, mode="clip")
+        ending = jnp.take_along_axis(self.times, knots, axis=0, mode="clip")
+        counted = knots.astype(self.times.dtype)
+        low = jnp.minimum((counted - 1) * self.width, self.last_level)
+        high = jnp.minimum(counted * self.width, self.last_level)
+        # Beyond the last row there is no step; a lane is there either because it has stopped, or because it was cut off.
+        under_way = ending > begun
+        length = jnp.where(under_way, ending - begun, 1)
+        beyond = self.endless & (asked > self.times[-1])
+        share, pace = jnp.where(under_way, (asked - begun) / length, 0), jnp.where(under_way, (high - low) / length, 0)
+        return jnp.where(beyond, jnp.inf, low + (high - low) * share), jnp.where(beyond, jnp.inf, pace)
 
     def shortest_knot_durations(self, doublings: tuple[int | jax.Array, ...]) -> jax.Array:
         """The least months from a knot to a later one with at least so many doublings made between them, shape (doublings, lanes); NEVER
@@ -161,7 +163,9 @@ class RecursionSolution(Solution):
             whole = math.floor(amount / self.width + 1e-9)
             share = amount / self.width - whole
             date_of_end = self._within(self._date_at(jnp.full_like(self.last_level, amount)))
-            least = jnp.where(amount <= level_at_end, jnp.minimum(self.horizon - self._date_at(level_at_end - amount), date_of_end), jnp.inf)
+            least = jnp.where(
+                amount <= level_at_end, jnp.minimum(self.horizon - self._date_at(level_at_end - amount), date_of_end), jnp.inf
+            )
 
             def visit(
                 least: jax.Array, knot: jax.Array, whole: int = whole, share: float = share, amount: float = amount
@@ -194,7 +198,7 @@ class RecursionSolution(Solution):
         return lax.scan(visit, jnp.zeros_like(self.last_level), rows)[0]
 
     def level_at_horizon(self) -> jax.Array:
-        return jnp.where(self.cut_off, jnp.inf, self._level_at(self.horizon))
+        return jnp.where(self.endless, jnp.inf, self._level_at(self.horizon))
 
     def paces(self) -> Paces:
         def visit(found: tuple[jax.Array, ...], row: tuple[jax.Array, jax.Array]) -> tuple[tuple[jax.Array, ...], None]:
@@ -218,10 +222,10 @@ class RecursionSolution(Solution):
 
         return Paces(
             at_start=pace(self.durations[0]),
-            highest=jnp.where(self.cut_off, jnp.inf, pace(shortest)),
-            date_of_highest=jnp.where(self.cut_off, self.times[-1], date),
+            highest=jnp.where(self.endless, jnp.inf, pace(shortest)),
+            date_of_highest=jnp.where(self.endless, self.times[-1], date),
             lowest=pace(longest),
-            at_horizon=jnp.where(self.cut_off, jnp.inf, pace(final)),
+            at_horizon=jnp.where(self.endless, jnp.inf, pace(final)),
         )
 
 
@@ -262,6 +266,7 @@ def solve_recursion(
     zero = jnp.zeros_like(horizon)
     start = (state, zero, jnp.zeros(horizon.shape, jnp.int32), zero, zero)
     (state, time, last, last_time, level), (times, durations) = lax.scan(step, start, jnp.arange(steps, dtype=dtype))
+    endless = (time < horizon) & may_begin(state, jnp.asarray(steps, dtype))
     return RecursionSolution(
         times=jnp.concatenate([zero[None], times]),
         durations=durations,
@@ -270,6 +275,7 @@ def solve_recursion(
         last_level=level,
         width=width,
         horizon=horizon,
-        # A lane that could have begun one step more was cut off by the static number of steps.
-        cut_off=(time < horizon) & may_begin(state, jnp.asarray(steps, dtype)),
+        endless=endless,
+        # At MOST_DOUBLINGS that is the end of a trajectory by definition, before them the number of steps was too small.
+        cut_off=endless & (steps * width < MOST_DOUBLINGS),
     )

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import jax
 
+MOST_DOUBLINGS = 1000.0
+"""A trajectory is followed to this many doublings; beyond them software is reported as infinite."""
+
 
 class Paces(NamedTuple):
     """Pace of software in doublings a month, and the first date (months) of the highest; each of shape (lanes,). +inf at a blow-up."""

@@ -10,7 +10,7 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import jax
@@ -45,8 +45,8 @@ def devices(workers: int | None) -> list[Any]:
     return found[:workers] if workers is not None else found
 
 
-def run_tiles(plan: Plan, tiles: Iterable[Tile], on: list[Any], stop: Callable[[], bool]) -> Generator[Computed | TileFailed, None, None]:
-    """Compute tiles on the devices `on`, in any order. Ends early, without losing what is finished, once `stop()` holds."""
+def run_tiles(plan: Plan, tiles: Iterable[Tile], on: list[Any]) -> Generator[Computed | TileFailed, None, None]:
+    """Compute tiles on the devices `on`, in any order. Close it to end early: it waits for the tiles in hand."""
     compiled = program(plan)
     waiting: queue.SimpleQueue[Tile] = queue.SimpleQueue()
     for tile in tiles:
@@ -63,7 +63,7 @@ def run_tiles(plan: Plan, tiles: Iterable[Tile], on: list[Any], stop: Callable[[
 
     def work(device: Any) -> None:
         try:
-            while not ended.is_set() and not stop():
+            while not ended.is_set():
                 try:
                     tile = waiting.get_nowait()
                 except queue.Empty:

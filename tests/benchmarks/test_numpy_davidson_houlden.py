@@ -1,4 +1,4 @@
-"""The NumPy peer makes the same decisions as the scalar oracle, in both precisions and in several processes."""
+"""The NumPy peer makes the same decisions as the scalar oracle, in both precisions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.peers.numpy_davidson_houlden import WINDOWS as PEER_WINDOWS
-from benchmarks.peers.numpy_davidson_houlden import Processes, windows
+from benchmarks.peers.numpy_davidson_houlden import windows
 from tests.oracles.davidson_houlden import WINDOWS, draw_priors, run, window_doublings
 
 
@@ -61,9 +61,3 @@ def test_the_last_step_of_a_window_may_end_after_the_horizon():
     within = [any(end - start < 12.0 and end < 48.0 for start, end in zip(made.times, made.times[24:], strict=False)) for made in runs]
     assert np.any(expected[0] != within)
     assert np.array_equal(windows(speedup, returns, distance, exponent, np.float64), expected)
-
-
-def test_two_processes_give_the_same_flags():
-    priors = draw_priors(30_001, 13)
-    with Processes(40_000, np.float64) as processes:
-        assert np.array_equal(processes.windows(*priors), windows(*priors, dtype=np.float64))

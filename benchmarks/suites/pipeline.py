@@ -1,0 +1,142 @@
+"""The demo from one end to the other: `siesweep run` in fresh processes and stores against the kernel alone; and the quick commands.
+
+Every time is that of a whole process, interpreter and imports included. The imports that a finished sweep is allowed beside its second are
+those of a process that imports the same modules and does nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from benchmarks.children import call, command
+from benchmarks.environment import environment
+from benchmarks.record import FIGURES, Column, Record, Table
+from benchmarks.show import cell
+from benchmarks.timing import interleaved, spread
+from sweep.shipped import configs_directory
+
+_COLUMNS = (Column("what", "what"), Column("seconds", "median (range)", "seconds"))
+_NAME = "davidson_houlden_2025"
+
+
+def measure(small: bool = False) -> Record:
+    """Run the suite."""
+    held = environment()
+    draws, rounds = (1 << 16, 1) if small else (1 << 20, 5)
+    with tempfile.TemporaryDirectory(prefix="siesweep-bench-") as folder:
+        runs = _runs(draws, Path(folder), rounds)
+        quick = _quick(Path(folder), rounds)
+    tables = (_figures(runs, quick), _table(f"The demo, {draws:,} draws", runs), _table("Quick commands", quick))
+    return Record("pipeline", small, tables, held)
+
+
+def _runs(draws: int, folder: Path, rounds: int) -> dict[str, list[float]]:
+    """Seconds of the kernel alone and of the command: cold, warm, finished, and its imports."""
+    config, numbers = configs_directory() / f"{_NAME}.toml", itertools.count()
+    warm, finished = folder / "warm", folder / "finished.zarr"
+
+    def run(cache: Path, store: Path) -> float:
+        return command(["run", str(config), "--draws", str(draws), "-o", str(store)], cache)
+
+    run(warm, finished)
+    modules = call(__name__, "modules_of_a_finished_run", str(config), draws, str(finished), cache=warm)
+    contenders: dict[str, Callable[[], object]] = {
+        "kernel alone, compiled": lambda: call(__name__, "kernel_alone", str(config), draws, cache=warm),
+        "run, nothing compiled before": lambda: run(folder / f"cold-{next(numbers)}", folder / f"{next(numbers)}.zarr"),
+        "run, compiled before": lambda: run(warm, folder / f"{next(numbers)}.zarr"),
+        "run, finished before": lambda: run(warm, finished),
+        "the imports of that": lambda: _timed(lambda: call(__name__, "only_import", modules, cache=warm)),
+    }
+    return interleaved(contenders, rounds)
+
+
+def _quick(folder: Path, rounds: int) -> dict[str, list[float]]:
+    """Seconds of the commands that compute nothing."""
+    config = configs_directory() / f"{_NAME}.toml"
+    wrong = folder / "wrong.toml"
+    wrong.write_text(config.read_text(encoding="utf-8").replace("draws =", "drwas =", 1), encoding="utf-8")
+    contenders: dict[str, Callable[[], object]] = {
+        "siesweep --help": lambda: command(["--help"], folder),
+        "siesweep plan": lambda: command(["plan", str(config)], folder),
+        "siesweep run, an error in the config": lambda: command(["run", str(wrong), "-o", str(folder / "never.zarr")], folder, code=2),
+    }
+    return interleaved(contenders, rounds)
+
+
+def kernel_alone(config: str, draws: int) -> float:
+    """Seconds of all tiles of a sweep on all devices, compiled before, nothing written: median of five. Runs in a process of its own."""
+    from benchmarks.bare import Threads
+    from kernels.sampling import seed_key
+    from sweep import load
+    from sweep.coordinator import use_compilation_cache
+    from sweep.execute.inline import devices
+    from sweep.execute.tile import program
+    from sweep.plan import make_plan
+
+    use_compilation_cache()
+    on = devices(None)
+    plan = make_plan(load(config).replace(draws=draws), len(on))
+    compiled, key, tiles = program(plan), seed_key(plan.spec.seed), list(plan.tiles())
+
+    def share(index: int, device: Any) -> Callable[[], list[Any]]:
+        mine = tiles[index :: len(on)]
+        return lambda: [compiled(plan.cell_values(tile.box), tile.first_block, tile.blocks, draws, key, device) for tile in mine]
+
+    all_tiles = Threads([share(index, device) for index, device in enumerate(on)])
+    return spread(interleaved({"kernel": all_tiles}, 5)["kernel"])["median"]
+
+
+def modules_of_a_finished_run(config: str, draws: int, store: str) -> list[str]:
+    """The modules that `siesweep run` of a finished sweep imports, in that order. Runs in a process of its own."""
+    from sweep.cli import main
+
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        main(["run", config, "--draws", str(draws), "-o", store], standalone_mode=False)
+    return [name for name in sys.modules if name != "__main__" and not name.startswith("benchmarks")]
+
+
+def only_import(modules: list[str]) -> None:
+    """Import modules, those that cannot be imported by their name left out. Runs in a process of its own."""
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+
+
+def _timed(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def _table(title: str, seconds: dict[str, list[float]]) -> Table:
+    return Table(title, _COLUMNS, tuple({"what": name, "seconds": spread(taken)} for name, taken in seconds.items()))
+
+
+def _figures(runs: dict[str, list[float]], quick: dict[str, list[float]]) -> Table:
+    """What is asked, as medians."""
+    kernel, cold, warm, finished, imports = (spread(taken)["median"] for taken in runs.values())
+    shortest, plan, error = (spread(taken)["median"] for taken in quick.values())
+    allowed = 1.3 * kernel + 4.0
+    lines = (
+        ("run of the demo, compiled before", warm, allowed, f"≤ 1.3× kernel alone + 4 s = {cell(allowed, 'seconds')}"),
+        ("run of the demo, nothing compiled before", cold, allowed, f"≤ 1.3× kernel alone + 4 s = {cell(allowed, 'seconds')}"),
+        ("finished sweep run again, beyond its imports", max(finished - imports, 0.0), 1.0, "≤ 1 s"),
+        ("siesweep --help", shortest, 0.5, "≤ 0.5 s"),
+        ("siesweep plan", plan, 2.0, "≤ 2 s"),
+        ("an error in the config", error, 2.0, "≤ 2 s"),
+    )
+    rows = tuple(
+        {"figure": what, "measured": cell(taken, "seconds"), "asked": asked, "reached": taken <= most} for what, taken, most, asked in lines
+    )
+    return Table("Figures asked", FIGURES, rows)

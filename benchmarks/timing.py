@@ -1,0 +1,49 @@
+"""Timing that can be compared: contenders take turns, A B C A B C, so that what the machine does meanwhile falls on all of them alike.
+
+Nothing is pinned and no run is thrown away: a median is given with the lowest and highest run, and a ratio is one of turns that ran side by
+side. Every contender runs once before, untimed, so that compiling and first touches are not counted.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypedDict
+
+
+class Spread(TypedDict):
+    """The median of some runs, with the lowest and the highest."""
+
+    median: float
+    low: float
+    high: float
+    runs: int
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """The spread of at least one value."""
+    return Spread(median=statistics.median(values), low=min(values), high=max(values), runs=len(values))
+
+
+def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each contender in each round. One that measures itself returns its seconds as a float, and those are taken."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds + 1):
+        for name, contender in contenders.items():
+            started = time.perf_counter()
+            returned = contender()
+            taken = time.perf_counter() - started
+            if turn:
+                seconds[name].append(returned if isinstance(returned, float) else taken)
+    return seconds
+
+
+def rates(seconds: Sequence[float], work: float) -> list[float]:
+    """Work a second in each round."""
+    return [work / taken for taken in seconds]
+
+
+def ratio(first: Sequence[float], second: Sequence[float]) -> Spread:
+    """How many times `second` goes into `first`, round by round."""
+    return spread([one / other for one, other in zip(first, second, strict=True)])

@@ -1,0 +1,49 @@
+"""Every suite runs in its small mode, in a process of its own, so that none rots."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import SUITES
+
+ROOT = Path(__file__).resolve().parents[2]
+ONLY_JAX = ["zarr", "dask", "distributed", "pydantic", "xarray", "rich", "click", "matplotlib", "sweep"]
+
+
+def _python(*arguments):
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_suite_runs_in_small_mode(suite):
+    # The machine that has only JAX and NumPy runs the kernels suite: everything else is made impossible to import.
+    hidden = ONLY_JAX if suite == "kernels" else []
+    source = f"import sys; sys.modules.update(dict.fromkeys({hidden})); import benchmarks.__main__ as command; sys.exit(command.command())"
+    done = _python("-c", source, suite, "--small", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)[suite]
+    assert record["small"]
+    assert record["environment"]["hardware"]["cores"] >= 1
+    # The tables are shown, too, where they do not mix with the record.
+    for table in record["tables"]:
+        assert table["rows"]
+        assert table["title"] in done.stderr
+    for table in record["tables"]:
+        for row in table["rows"]:
+            for column in table["columns"]:
+                if column["kind"] in ("rate", "seconds") and row[column["key"]] is not None:
+                    value = row[column["key"]]
+                    assert (value["low"] if isinstance(value, dict) else value) > 0
+    if suite == "kernels":
+        ratios = [row for table in record["tables"] if table["title"].endswith("ratios") for row in table["rows"]]
+        assert len(ratios) == 14
+        # All contenders reach the matched error in float32 and float64, so that no ratio is withheld.
+        assert all(row["ratio"] is not None for row in ratios), ratios

@@ -1,0 +1,110 @@
+"""Small studies that compile in seconds, and what tests of the engine ask of their cubes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+
+from sweep.spec import Spec, loads
+
+TOY = """
+[sweep]
+name = "small"
+model = "toy_model"
+draws = 1400        # five blocks and a part of the sixth
+seed = 3
+block = 256
+replicates = 4
+
+[parameters]
+initial_agis = { uniform = [0.5, 2] }
+papers_per_agi_month = { lognormal = { ci80 = [0.5, 2] } }
+horizon = 24
+
+[axes]
+paper_growth_factor = { values = [1.5, 2, 3] }
+papers_for_first_doubling = { log = [1, 4], points = 2 }
+
+[outcomes]
+doublings = [3, 6]
+times = [12]
+windows = [ { name = "two_in_2_months", months = 2, doublings = 2 } ]
+regime = true
+
+[statistics]
+bins_per_octave = 8
+quantiles = [0.1, 0.5, 0.9]
+
+[store]
+draws = "trajectories"
+trajectories_every = 64
+trajectories_times = 5
+
+[run]
+tile = 600
+"""
+
+PLAIN = """
+[sweep]
+name = "plain"
+model = "toy_model"
+draws = 1024
+block = 256
+replicates = 4
+
+[parameters]
+initial_agis = { uniform = [0.5, 2] }
+horizon = 24
+
+[outcomes]
+doublings = [3]
+
+[statistics]
+bins_per_octave = 8
+
+[run]
+tile = 256
+"""
+
+
+def toy(**changes: Any) -> Spec:
+    """The study with two axes and everything that a cube can hold, with some dotted keys (__ for the dot) changed."""
+    return loads(TOY, "small.toml").replace({key.replace("__", "."): value for key, value in changes.items()})
+
+
+def plain(**changes: Any) -> Spec:
+    """The cheapest study: no axes, one outcome, four tiles."""
+    return loads(PLAIN, "plain.toml").replace({key.replace("__", "."): value for key, value in changes.items()})
+
+
+def contents(store: Path) -> dict[str, np.ndarray]:
+    """All that must not depend on how a sweep was run: every array, with the histograms of columns of tiles summed over the columns."""
+    found = {}
+    # Array by array, not by the consolidated metadata: what lies on the disk now.
+    for file in sorted(store.rglob("zarr.json")):
+        if json.loads(file.read_text())["node_type"] != "array":
+            continue
+        array = zarr.open_array(file.parent, mode="r")
+        values = np.asarray(array[...])
+        if file.parent.name.startswith("histogram_"):
+            values = values.sum(array.metadata.dimension_names.index("column"), dtype=np.int64)
+        found[f"/{file.parent.relative_to(store)}"] = values
+    return found
+
+
+def assert_same_bits(first: Path, second: Path) -> None:
+    """The cubes of two stores are the same, bit for bit."""
+    ours, theirs = contents(first), contents(second)
+    assert ours.keys() == theirs.keys()
+    differing = [
+        name
+        for name, values in ours.items()
+        if values.dtype != theirs[name].dtype or values.shape != theirs[name].shape or values.tobytes() != theirs[name].tobytes()
+    ]
+    # Text has no bits of its own in an array of objects.
+    differing = [name for name in differing if ours[name].dtype.kind not in "OTU" or not np.array_equal(ours[name], theirs[name])]
+    assert not differing

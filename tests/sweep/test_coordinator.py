@@ -1,0 +1,481 @@
+"""Running a sweep: the same bits however it is run, nothing computed twice, nothing lost, and every refusal in one message."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import sweep
+from kernels import program
+from sweep import coordinator, ledger
+from sweep.coordinator import Interrupted, RunError, ToleranceError
+from sweep.cube import CubeError
+from sweep.errors import SpecError
+from sweep.execute import inline
+from sweep.plan import TilePolicy, make_plan
+from sweep.store import CubeStore, StoreError
+from tests.sweep.studies import PLAIN, assert_same_bits, contents, plain, toy
+
+
+def stop_after(tiles):
+    """A progress listener that interrupts the run once so many tiles are done."""
+
+    def listen(state):
+        if state.tiles_done == tiles:
+            raise KeyboardInterrupt
+
+    return listen
+
+
+def altered(store, **changes):
+    """Change the head of a store's ledger."""
+    head, *lines = (store / ledger.FILE).read_text().splitlines(keepends=True)
+    (store / ledger.FILE).write_text(json.dumps(json.loads(head) | changes) + "\n" + "".join(lines))
+
+
+def stored_policy(store):
+    """How the sweep in a store is cut into tiles."""
+    policy = ledger.read(store)[0]["policy"]
+    return TilePolicy(tuple(policy["box"]), policy["blocks"])
+
+
+@pytest.fixture
+def copied(plain_store, tmp_path):
+    """A copy of the finished plain store, to be changed."""
+    return shutil.copytree(plain_store, tmp_path / "plain.zarr")
+
+
+# --- the same bits -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("tile", "workers"), [(600, 2), (256, 2), (9000, 2)])
+def test_bits_do_not_depend_on_tiles_and_workers(toy_store, tmp_path, tile, workers):
+    spec = toy(run__tile=tile)
+    assert len(jax.devices()) >= 2
+    sweep.run(spec, tmp_path / "small.zarr", workers=workers)
+    assert_same_bits(tmp_path / "small.zarr", toy_store)
+
+
+def test_these_tiles_do_differ():
+    policies = {make_plan(toy(run__tile=tile), workers=1).policy for tile in (600, 256, 9000)}
+    assert len(policies) == 3
+    assert {policy.blocks for policy in policies} == {1, 2, 8}
+    assert len({policy.box for policy in policies}) == 2
+
+
+def test_bits_do_not_depend_on_the_order_of_tiles(plain_store, tmp_path, monkeypatch):
+    run_tiles = inline.run_tiles
+    monkeypatch.setattr(inline, "run_tiles", lambda plan, tiles, on: run_tiles(plan, [tiles[i] for i in (2, 0, 3, 1)], on))
+    sweep.run(plain(), tmp_path / "plain.zarr", workers=1)
+    names = [json.loads(line)["tile"] for line in (tmp_path / "plain.zarr" / ledger.FILE).read_text().splitlines()[1:]]
+    assert names == ["/2", "/0", "/3", "/1"]
+    assert_same_bits(tmp_path / "plain.zarr", plain_store)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ["davidson_houlden_2025", "phase_returns_ceiling"])
+def test_bits_of_the_studies_do_not_depend_on_tiles(tmp_path, config):
+    changes = {"draws": 3000, "sweep.block": 1024, "store.draws": "outcomes", "statistics.bins_per_octave": 8}
+    if config == "phase_returns_ceiling":
+        changes |= {"axes.returns.points": 3, "axes.distance_to_limits.points": 2}
+    spec = sweep.load(f"configs/{config}.toml").replace(changes)
+    for name, tile in (("small", 1024), ("large", 10000)):
+        sweep.run(spec.replace({"run.tile": tile}), tmp_path / f"{name}.zarr", workers=2)
+    assert_same_bits(tmp_path / "small.zarr", tmp_path / "large.zarr")
+
+
+# --- resuming ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_returns_at_once(plain_store, computed, monkeypatch):
+    monkeypatch.setattr(inline, "devices", lambda workers: pytest.fail("asked for devices"))
+    before = {file: file.stat().st_mtime_ns for file in plain_store.rglob("*") if file.is_file()}
+    cube = sweep.run(plain(), plain_store)
+    assert computed == []
+    assert int(cube["status"]) == 1
+    assert {file: file.stat().st_mtime_ns for file in plain_store.rglob("*") if file.is_file()} == before
+
+
+def test_resuming_computes_what_is_missing(toy_store, tmp_path, computed):
+    store = tmp_path / "small.zarr"
+    with pytest.raises(Interrupted, match=r"stopped with 7 of 18 tiles done; the same command goes on") as caught:
+        sweep.run(toy(), store, workers=1, progress=stop_after(7))
+    assert isinstance(caught.value, RunError)
+    _, receipts = ledger.read(store)
+    assert len(receipts) == 7
+    with pytest.raises(CubeError, match="not finished"):
+        sweep.open_cube(store)
+    computed.clear()
+    states = []
+    sweep.run(toy(), store, workers=1, progress=states.append)
+    assert len(computed) == 11
+    assert not set(computed) & set(receipts)
+    assert [state.tiles_done for state in states] == list(range(8, 19))
+    assert_same_bits(store, toy_store)
+
+
+def test_a_killed_run_goes_on(plain_store, tmp_path, computed):
+    program = f"""
+        import os, signal, sys
+        import jax
+        jax.config.update("jax_num_cpu_devices", 1)
+        import sweep
+        from sweep.spec import loads
+        def killing(state):
+            if state.tiles_done == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+        sweep.run(loads({PLAIN!r}), sys.argv[1], workers=1, progress=killing)
+    """
+    store = tmp_path / "plain.zarr"
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(program), str(store)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert len(ledger.read(store)[1]) == 2
+    sweep.run(plain(), store, workers=1)
+    assert computed == ["/2", "/3"]
+    assert_same_bits(store, plain_store)
+
+
+def test_the_tile_of_a_torn_receipt_is_computed_again(copied, plain_store, computed):
+    file = copied / ledger.FILE
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-20])
+    CubeStore(copied).set_attributes({"complete": False})
+    names = [json.loads(line)["tile"] for line in whole.splitlines()[1:]]
+    sweep.run(plain(), copied, workers=1)
+    assert computed == names[-1:]
+    assert list(ledger.read(copied)[1]) == names
+    assert_same_bits(copied, plain_store)
+
+
+def test_what_has_no_receipt_is_overwritten_unread(copied, plain_store, computed):
+    lines = (copied / ledger.FILE).read_bytes().splitlines(keepends=True)
+    (copied / ledger.FILE).write_bytes(b"".join(lines[:1]))
+    store = CubeStore(copied)
+    store.set_attributes({"complete": False})
+    for file in (copied / "partials").rglob("c/*"):
+        if file.is_file():
+            file.write_bytes(b"torn")
+    sweep.run(plain(), copied, workers=1)
+    assert len(computed) == 4
+    assert_same_bits(copied, plain_store)
+
+
+def test_a_run_stopped_before_its_statistics_goes_on(plain_store, tmp_path, monkeypatch, computed):
+    with monkeypatch.context() as patch:
+        patch.setattr(coordinator, "write_statistics", lambda plan, cube: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(Interrupted, match="the same command goes on"):
+            sweep.run(plain(), tmp_path / "plain.zarr", workers=1)
+    assert len(computed) == 4
+    sweep.run(plain(), tmp_path / "plain.zarr", workers=1)
+    assert len(computed) == 4
+    assert_same_bits(tmp_path / "plain.zarr", plain_store)
+
+
+def test_a_run_killed_at_its_last_write_is_not_taken_for_finished(plain_store, tmp_path, monkeypatch, computed):
+    with monkeypatch.context() as patch:
+        patch.setattr(CubeStore, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(Interrupted):
+            sweep.run(plain(), tmp_path / "plain.zarr", workers=1)
+    with pytest.raises(CubeError, match="not finished"):
+        sweep.open_cube(tmp_path / "plain.zarr")
+    sweep.run(plain(), tmp_path / "plain.zarr", workers=1)
+    assert len(computed) == 4
+    assert_same_bits(tmp_path / "plain.zarr", plain_store)
+
+
+# --- extending ---------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "redone"),
+    # 700 draws end in the third block, so in the second column of tiles of two blocks; 1024 end with that column.
+    [(700, 12), (1024, 6)],
+)
+def test_extending_gives_the_bits_of_a_fresh_run(toy_store, tmp_path, computed, first, redone):
+    store = tmp_path / "small.zarr"
+    shutil.rmtree(store, ignore_errors=True)
+    sweep.run(toy(draws=first), store, workers=1)
+    earlier = contents(store)
+    computed.clear()
+    cube = sweep.run(toy(), store, workers=1)
+    assert len(computed) == redone
+    assert cube.attrs["draws"] == 1400
+    assert_same_bits(store, toy_store)
+    for name, values in contents(store).items():
+        if name.startswith("/draws/"):
+            assert values[..., :first].tobytes() == earlier[name].tobytes()
+
+
+def test_an_interrupted_extension_goes_on(toy_store, tmp_path, computed):
+    store = tmp_path / "small.zarr"
+    sweep.run(toy(draws=300), store, workers=1)
+    with pytest.raises(Interrupted):
+        sweep.run(toy(), store, workers=1, progress=stop_after(4))
+    tiles = [tile.name for tile in make_plan(toy(), 1, stored_policy(store)).tiles()]
+    done = [name for name, receipt in ledger.read(store)[1].items() if receipt["draws"] > 300]
+    assert 0 < len(done) <= 4 < len(tiles)
+    with pytest.raises(CubeError, match="not finished"):
+        sweep.open_cube(store)
+    with pytest.raises(SpecError, match="holds 1400 draws already"):
+        sweep.run(toy(draws=300), store)
+    computed.clear()
+    sweep.run(toy(), store, workers=1)
+    assert sorted(computed) == sorted(set(tiles) - set(done))
+    assert_same_bits(store, toy_store)
+
+
+def test_fewer_draws_than_stored_are_refused(plain_store, computed):
+    before = contents(plain_store)
+    with pytest.raises(SpecError, match=r"\[sweep\] draws = 1000: .*plain\.zarr holds 1024 draws already.*use draws = 1024 or more") as caught:
+        sweep.run(plain(draws=1000), plain_store)
+    assert caught.value.key == "sweep.draws"
+    assert computed == []
+    assert sweep.open_cube(plain_store).attrs["draws"] == 1024
+    assert contents(plain_store).keys() == before.keys()
+
+
+# --- refusals ----------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "keys"),
+    [
+        ({"seed": 4}, "seed"),
+        ({"parameters.horizon": 25}, "parameters.horizon"),
+        ({"sweep.sampler": "random", "parameters.initial_agis": {"uniform": [0.5, 3]}}, "parameters.initial_agis.Uniform.high, sampler"),
+        ({"outcomes.doublings": [4]}, "outcomes.doublings"),
+        ({"store.draws": "none"}, "store.draws"),
+    ],
+)
+def test_another_sweep_in_the_store_is_named_by_its_keys(plain_store, computed, changes, keys):
+    with pytest.raises(SpecError) as caught:
+        sweep.run(plain().replace(changes), plain_store)
+    assert f"holds another sweep, which differs in {keys}" in str(caught.value)
+    assert "name another store with -o" in caught.value.fix
+    assert computed == []
+
+
+def test_what_is_not_of_the_sweep_s_identity_is_no_other_sweep(plain_store, computed):
+    cube = sweep.run(plain(sweep__name="renamed", run__tile=512, run__workers=1), plain_store)
+    assert cube.attrs["title"] == "plain"
+    assert computed == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "zarr"])
+def test_something_else_in_the_place_of_the_store(tmp_path, kind):
+    import zarr
+
+    place = tmp_path / "place"
+    if kind == "file":
+        place.write_text("text")
+    elif kind == "folder":
+        place.mkdir()
+        (place / "text").write_text("text")
+    else:
+        zarr.create_group(place)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SpecError, match=r"exists and is not a sweep's store.*name another with -o"):
+        sweep.run(plain(), place)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_newer_format(copied):
+    altered(copied, format=99, identity="of another kind")
+    with pytest.raises(StoreError, match=r"newer siesweep \(format 99; this one knows 1\); update"):
+        sweep.run(plain(), copied)
+
+
+@pytest.mark.parametrize("content", ["{", "", "[]", '{"attributes": 3}', '{"node_type": "group"}', '{"attributes": {"complete": '])
+def test_a_damaged_zarr_json(copied, content):
+    (copied / "zarr.json").write_text(content)
+    for act in (lambda: sweep.run(plain(), copied), lambda: sweep.open_cube(copied)):
+        with pytest.raises(CubeError, match=r"its zarr\.json cannot be read"):
+            act()
+
+
+def test_a_damaged_ledger(copied):
+    with (copied / ledger.FILE).open("a") as file:
+        file.write("garbage\n")
+    with pytest.raises(RunError, match="damaged"):
+        sweep.run(plain(), copied)
+
+
+def test_a_second_launcher_is_refused(plain_store, tmp_path):
+    store = tmp_path / "plain.zarr"
+    refused = []
+
+    def launch_another(state):
+        with pytest.raises(RunError, match="another run is writing this store") as caught:
+            sweep.run(plain(), store, workers=1)
+        with pytest.raises(RunError, match="another run is writing this store"):
+            sweep.run(plain(draws=5000), store, workers=1)
+        refused.append(caught.value)
+
+    sweep.run(plain(), store, workers=1, progress=launch_another)
+    assert len(refused) == 4
+    assert_same_bits(store, plain_store)
+
+
+def test_tiles_of_another_jaxlib_are_not_mixed_in_unasked(copied, computed):
+    head, first, *_ = (copied / ledger.FILE).read_text().splitlines(keepends=True)
+    receipt = json.loads(first) | {"jaxlib": "0.0.1"}
+    (copied / ledger.FILE).write_text(head + json.dumps(receipt) + "\n")
+    CubeStore(copied).set_attributes({"complete": False})
+    with pytest.raises(RunError, match=r"jaxlib was 0\.0\.1, is .*--mix"):
+        sweep.run(plain(), copied, workers=1)
+    assert computed == []
+    sweep.run(plain(), copied, workers=1, mix_versions=True)
+    assert len(computed) == 3
+
+
+# --- what goes wrong on the way ----------------------------------------------------------------------------------------------------------
+
+
+def failing_writes(monkeypatch, number, code):
+    """Let the write of the n-th tile fail as the system does."""
+    write, calls = CubeStore.write_tile, []
+
+    def failing(self, plan, tile, arrays):
+        calls.append(tile)
+        if len(calls) == number:
+            raise OSError(code, os.strerror(code))
+        return write(self, plan, tile, arrays)
+
+    monkeypatch.setattr(CubeStore, "write_tile", failing)
+
+
+def test_a_full_disk_ends_the_run_which_then_goes_on(plain_store, tmp_path, monkeypatch, computed):
+    store = tmp_path / "plain.zarr"
+    with monkeypatch.context() as patch:
+        failing_writes(patch, 3, errno.ENOSPC)
+        with pytest.raises(RunError, match=r"plain\.zarr: the disk is full; make room, and the same command goes on"):
+            sweep.run(plain(), store, workers=1)
+    receipts = ledger.read(store)[1]
+    assert len(receipts) == 2
+    computed.clear()
+    sweep.run(plain(), store, workers=1)
+    assert len(computed) == 2
+    assert not set(computed) & set(receipts)
+    assert_same_bits(store, plain_store)
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_nothing(tmp_path, monkeypatch):
+    def full(store, head):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(ledger, "write_head", full)
+    with pytest.raises(RunError, match="the disk is full"):
+        sweep.run(plain(), tmp_path / "plain.zarr", workers=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("code", "message"), [(errno.EROFS, "the disk is read-only"), (errno.EACCES, "writing is not permitted")])
+def test_a_disk_that_cannot_be_written(tmp_path, monkeypatch, code, message):
+    # Permissions do not bind whoever may do everything, as tests in a container do: the system's answer is made up.
+    mkdir = os.mkdir
+
+    def refusing(path, *args, **kwargs):
+        if str(tmp_path) in str(path):
+            raise OSError(code, os.strerror(code), str(path))
+        return mkdir(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "mkdir", refusing)
+    with pytest.raises(RunError, match=f"{message}.*elsewhere with -o"):
+        sweep.run(plain(), tmp_path / "results" / "plain.zarr", workers=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_only_folder(tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("permissions do not bind the superuser")
+    tmp_path.chmod(0o500)
+    with pytest.raises(RunError, match="writing is not permitted"):
+        sweep.run(plain(), tmp_path / "plain.zarr", workers=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tile_that_fails_leaves_the_others(plain_store, tmp_path, monkeypatch):
+    store, compute, tried = tmp_path / "plain.zarr", inline.compute, []
+
+    def failing(compiled, plan, tile, device):
+        tried.append(tile.name)
+        if tile.name == "/1":
+            raise RuntimeError("out of memory")
+        return compute(compiled, plan, tile, device)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inline, "compute", failing)
+        with pytest.raises(Interrupted, match=r"1 of 4 tiles failed \(/1\): tile /1: out of memory"):
+            sweep.run(plain(), store, workers=1)
+    assert sorted(tried) == ["/0", "/1", "/1", "/2", "/3"]
+    assert contents(store)["/status"] == 2
+    with pytest.raises(CubeError, match="not finished"):
+        sweep.open_cube(store)
+    sweep.run(plain(), store, workers=1)
+    assert_same_bits(store, plain_store)
+
+
+def test_failed_trajectories_are_counted_and_never_dropped_silently(tmp_path, monkeypatch):
+    evaluate = program.evaluate
+
+    def poisoned(outcomes, model, options, parameters, fixed, solution):
+        found = evaluate(outcomes, model, options, parameters, fixed, solution)
+        lost = parameters["initial_agis"] < 1
+        return found._replace(values={name: jnp.where(lost, jnp.nan, value) for name, value in found.values.items()})
+
+    monkeypatch.setattr(program, "evaluate", poisoned)
+    cube = sweep.run(plain(), tmp_path / "plain.zarr", workers=1).load()
+    agis, dates = cube["draws/initial_agis"].values, cube["draws/date_of_doubling_3"].values
+    failed = int((agis < 1).sum())
+    assert 300 < failed < 400
+    assert np.array_equal(np.isnan(dates), agis < 1)
+    assert cube.attrs["failed_trajectories"] == failed
+    assert int(cube["partials/failed"].sum()) == failed
+    assert int(cube["partials/valid"].sum()) == 1024 - failed
+    assert sum(receipt["failed"] for receipt in ledger.read(tmp_path / "plain.zarr")[1].values()) == failed
+    statistics = cube["statistics/date_of_doubling_3"]
+    assert float(statistics["mean"]) == pytest.approx(dates[agis >= 1].mean(dtype=float), rel=1e-6)
+    assert float(statistics["probability_finite"]) == 1
+    assert int(statistics["histogram"].sum()) == 1024 - failed
+
+
+def test_an_error_beyond_the_tolerance_is_loud_each_time(tmp_path, computed):
+    spec, store = plain(sweep__tolerance=1e-12), tmp_path / "plain.zarr"
+    for _ in range(2):
+        with pytest.raises(ToleranceError, match=r"numerical error .* exceeds the tolerance 1e-12; use precision = \"float64\""):
+            sweep.run(spec, store, workers=1)
+    assert len(computed) == 4
+    assert sweep.open_cube(store).attrs["numerical_error"] > 1e-12
+
+
+def test_float64_is_within_its_own_tolerance(tmp_path):
+    cube = sweep.run(plain(sweep__precision="float64"), tmp_path / "plain.zarr", workers=1)
+    assert cube["draws/date_of_doubling_3"].dtype == np.float64
+    assert cube.attrs["numerical_error"] < 1e-13
+
+
+def test_provenance(plain_store):
+    provenance = sweep.open_cube(plain_store)["provenance"].attrs
+    assert provenance["versions"].keys() >= {"siesweep", "jax", "jaxlib", "numpy", "xarray", "zarr", "python"}
+    assert provenance["device"].startswith("cpu:")
+    assert provenance["trajectories_of_the_last_call"] == 1024
+
+
+def test_progress_counts_what_this_call_did(tmp_path):
+    states = []
+    sweep.run(plain(), tmp_path / "plain.zarr", workers=1, progress=states.append)
+    assert [(state.tiles_done, state.tiles) for state in states] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [state.fresh_trajectories for state in states] == [256, 512, 768, 1024]
+    assert all(0 < state.rate == state.fresh_trajectories / state.seconds for state in states)
+    assert states[-1].worst_error == sweep.open_cube(tmp_path / "plain.zarr").attrs["numerical_error"]

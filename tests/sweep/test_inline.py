@@ -1,0 +1,143 @@
+"""The inline executor: all tiles once, on all devices, with failures told of and the rest done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import jax
+import pytest
+
+from sweep.execute import inline
+from sweep.execute.inline import TileFailed, cores, devices, run_tiles
+from sweep.execute.tile import Computed
+from sweep.plan import make_plan
+from tests.sweep.studies import plain, toy
+
+
+@dataclass(frozen=True)
+class Device:
+    """Stands for a device of JAX."""
+
+    id: int
+
+
+@pytest.fixture
+def compute(monkeypatch):
+    """Replaces the computing of a tile by a function of the tile; nothing is compiled."""
+    monkeypatch.setattr(inline, "program", lambda plan: None)
+
+    def use(function):
+        def computing(compiled, plan, tile, device):
+            function(tile)
+            return Computed(tile, {}, 0.0, f"fake:{device.id}")
+
+        monkeypatch.setattr(inline, "compute", computing)
+
+    use(lambda tile: None)
+    return use
+
+
+def tiles_of(draws=256 * 20):
+    plan = make_plan(plain(draws=draws), 1)
+    return plan, list(plan.tiles())
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("device-")]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_every_tile_once_on_every_device(compute, count):
+    compute(lambda tile: time.sleep(0.005))
+    plan, tiles = tiles_of()
+    results = list(run_tiles(plan, tiles, [Device(index) for index in range(count)]))
+    assert sorted(result.tile.column for result in results) == list(range(20))
+    assert len({result.device for result in results}) == count
+    assert not threads()
+
+
+def test_no_tiles_no_results(compute):
+    assert list(run_tiles(tiles_of()[0], [], [Device(0)])) == []
+
+
+def test_a_tile_is_tried_again(compute):
+    tried = []
+
+    def once(tile):
+        tried.append(tile.column)
+        if tile.column == 3 and tried.count(3) == 1:
+            raise RuntimeError("for once")
+
+    compute(once)
+    plan, tiles = tiles_of()
+    results = list(run_tiles(plan, tiles, [Device(0)]))
+    assert all(isinstance(result, Computed) for result in results)
+    assert len(results) == 20
+    assert tried.count(3) == 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), MemoryError("broken")])
+def test_a_tile_that_fails_twice_is_told_of_and_the_rest_goes_on(compute, error):
+    def never(tile):
+        if tile.column == 3:
+            raise error
+
+    compute(never)
+    plan, tiles = tiles_of()
+    results = list(run_tiles(plan, tiles, [Device(0), Device(1)]))
+    (failed,) = [result for result in results if isinstance(result, TileFailed)]
+    assert failed.tile.name == "/3"
+    assert str(failed) == "tile /3: broken"
+    assert len(results) == 20
+
+
+def test_an_error_of_ours_is_raised(compute):
+    def wrong(tile):
+        raise TypeError("a mistake")
+
+    compute(wrong)
+    plan, tiles = tiles_of()
+    with pytest.raises(TypeError, match="a mistake"):
+        list(run_tiles(plan, tiles, [Device(0)]))
+    assert not threads()
+
+
+def test_closing_ends_the_work_early(compute):
+    started = []
+    compute(lambda tile: started.append(tile.column))
+    plan, tiles = tiles_of()
+    results = run_tiles(plan, tiles, [Device(0)])
+    next(results)
+    results.close()
+    assert not threads()
+    # One was asked for, two may wait in the queue, one for its place in it.
+    assert len(started) <= 4
+
+
+def test_finished_tiles_wait_in_bounded_number(compute):
+    started = []
+    compute(lambda tile: started.append(tile.column))
+    plan, tiles = tiles_of()
+    results = run_tiles(plan, tiles, [Device(0)])
+    next(results)
+    time.sleep(0.3)
+    assert len(started) <= 4
+    assert len(list(results)) == 19
+
+
+def test_devices():
+    assert len(devices(1)) == 1
+    assert len(devices(2)) == 2
+    assert devices(None) == jax.devices()
+    assert cores() >= 1
+
+
+def test_the_real_thing():
+    plan = make_plan(toy(store__draws="none", run__tile=9000), 1)
+    (result,) = run_tiles(plan, plan.tiles(), devices(1))
+    assert isinstance(result, Computed)
+    assert result.arrays["valid"].sum() == plan.trajectories
+    assert result.device.startswith("cpu:")
+    assert result.seconds > 0
