@@ -15,7 +15,7 @@ SUITES = ("kernels", "pipeline", "memory")
 def main(suite: str | None, json_path: Path | None, small: bool = False) -> int:
     """Run one suite, or all, and print their tables.
 
-    The records are written as JSON to `json_path`: a file, "-" for standard output, or a folder, which gets a file a suite.
+    The records are written as JSON to `json_path`: a file, "-" for standard output, or a folder (no suffix), which gets a file a suite.
     Returns the exit code: 0, or 2 for an unknown suite.
     """
     if suite is not None and suite not in SUITES:

@@ -59,8 +59,9 @@ FIGURES = (
 
 
 def write(records: Sequence[Record], path: Path) -> None:
-    """Write records to a file, to standard output ("-"), or one file a suite into a folder that exists."""
-    if path.is_dir():
+    """Write records to a file, to standard output ("-"), or one file a suite into a folder (a path without a suffix)."""
+    if path.is_dir() or (path != STANDARD_OUTPUT and not path.suffix and not path.exists()):
+        path.mkdir(parents=True, exist_ok=True)
         for record in records:
             write([record], path / f"{record.suite}.json")
         return

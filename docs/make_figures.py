@@ -45,7 +45,7 @@ def davidson_houlden() -> None:
 
     def years(returns: float, options: dict[str, str | bool]) -> xr.DataArray:
         parameters = {"initial_returns_to_software_rnd": returns}
-        return sweep.simulate("davidson_houlden_2025", parameters, months, options).doublings / YEAR
+        return sweep.simulate("davidson_houlden_2025", parameters, months, options)["doublings"] / YEAR
 
     for returns, colour in zip((0.6, 1.2, 1.8, 2.4), COLOURS, strict=False):
         left.plot(months, years(returns, {}), color=colour, label=f"returns {returns:g}")
@@ -66,7 +66,7 @@ def davidson_houlden() -> None:
         axes.annotate("effective limits", (47.5, 11.15), ha="right", fontsize=9, color="grey")
         axes.set(xlabel="months since full automation of AI R&D", ylabel="years of progress made")
         axes.set(xlim=(0, 48), ylim=(0, 12), xticks=range(0, 49, 12))
-    left.legend(frameon=False, fontsize=9, loc="center right")
+    left.legend(frameon=False, fontsize=9, loc="center right", bbox_to_anchor=(1, 0.35))
     right.legend(frameon=False, fontsize=9, loc="center right", title="returns 2.4")
     finish(figure, "davidson_houlden_2025")
 
@@ -100,9 +100,9 @@ def returns_law() -> None:
     for returns, colour in zip((0.7, 1, 3), (COLOURS[0], COLOURS[1], COLOURS[2]), strict=True):
         curve(left, 12, {"returns": returns}, {}, color=colour, label=f"returns {returns:g}")
         curve(left, 12, {"returns": returns, "parallel_exponent": 0.3}, {}, color=colour, ls="--")
-    left.plot([], [], "--", color="black", label="parallel exponent 0.3, else 1")
+    left.plot([], [], "--", color="black", label="parallel exponent 0.3")
     left.set(ylim=(0, 16), xlim=(0, 12), xlabel="months", ylabel="doublings of software")
-    left.legend(frameon=False, fontsize=9, loc="upper right", bbox_to_anchor=(1, 1))
+    left.legend(frameon=False, fontsize=9, loc="upper right")
     for ceiling, colour in zip(("constant", "level", "linear", "log_distance"), COLOURS, strict=False):
         width = 4 if ceiling == "constant" else 1.5
         curve(right, 6, {"returns": 3, "distance_to_limits": 20}, {"ceiling": ceiling}, color=colour, lw=width, label=ceiling)

@@ -29,6 +29,9 @@ class _Command(click.Group):
             return super().invoke(ctx)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
+        except KeyboardInterrupt:
+            click.echo("siesweep: interrupted", err=True)
+            sys.exit(3)
         except Exception as error:
             code = _exit_code(error)
             if code is None:
@@ -43,6 +46,9 @@ def _exit_code(error: Exception) -> int | None:
 
     if isinstance(error, SpecError):
         return 2
+    # Results or a figure that cannot be written; a pipe that was closed is nobody's error.
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return 1
     # Whatever can raise these has imported them.
     for module, name, code in (
         ("sweep.coordinator", "Interrupted", 3),

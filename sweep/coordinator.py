@@ -88,7 +88,9 @@ def _run(spec: Spec, path: Path, devices: list[Any], progress: Listener, mix_ver
         held = cube.attributes["draws"]
         if held > spec.draws:
             problem = f"{path} holds {held} draws already, and draws are never taken away"
-            raise SpecError(str(spec.path or spec.name), "sweep.draws", spec.draws, problem, f"use draws = {held} or more, or another store (-o)")
+            raise SpecError(
+                str(spec.path or spec.name), "sweep.draws", spec.draws, problem, f"use draws = {held} or more, or another store (-o)"
+            )
         _, finished = ledger.read(path)
         tiles = list(plan.tiles())
         # A tile of the last column is finished only with as many draws as it holds now.
@@ -237,5 +239,7 @@ def _disk_message(path: Path, error: OSError) -> str:
         errno.EDQUOT: "the disk quota is used up; make room, and the same command goes on",
         errno.EROFS: "the disk is read-only; name a store elsewhere with -o",
         errno.EACCES: "writing is not permitted; name a store elsewhere with -o",
+        errno.EEXIST: "a file stands in the way; name a store elsewhere with -o",
+        errno.ENOTDIR: "a file stands in the way; name a store elsewhere with -o",
     }
     return f"{path}: {what.get(error.errno or 0, error.strerror or str(error))}"

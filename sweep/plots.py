@@ -163,7 +163,7 @@ def _map(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
         plane = values.isel(middle).transpose(second, first)
         finite = plane.where(np.isfinite(plane))
         # Dates spread over powers of ten; probabilities do not.
-        norm = LogNorm() if unit == "months" else None
+        norm = LogNorm() if unit == "months" and bool((finite > 0).any()) else None
         image = axes.pcolormesh(plane[first], plane[second], finite, cmap="viridis", shading="nearest", norm=norm)
         if unit == "probability" and min(plane.shape) > 1 and float(finite.min()) < 0.5 < float(finite.max()):
             line = axes.contour(plane[first], plane[second], finite, levels=[0.1, 0.5, 0.9], colors="white", linewidths=1)

@@ -33,7 +33,7 @@ class State:
 class Listener(Protocol):
     """Told of every finished tile."""
 
-    def __call__(self, state: State) -> None: ...
+    def __call__(self, state: State, /) -> None: ...
 
 
 def silent(state: State) -> None:
@@ -67,13 +67,17 @@ def shown_on(stream: TextIO, description: str) -> Iterator[Listener]:
 
 def _lines(stream: TextIO, description: str) -> Listener:
     shown = time.monotonic()
+    before: int | None = None
 
     def listen(state: State) -> None:
-        nonlocal shown
+        nonlocal shown, before
+        if before is None:
+            # What earlier calls did: every finished tile is told of, so the first is this call's first.
+            before = state.tiles_done - 1
         if time.monotonic() - shown < SECONDS_BETWEEN_LINES and state.tiles_done < state.tiles:
             return
         shown = time.monotonic()
-        left = (state.tiles - state.tiles_done) * state.seconds / state.tiles_done if state.tiles_done else float("nan")
+        left = (state.tiles - state.tiles_done) * state.seconds / (state.tiles_done - before)
         stream.write(
             f"{description}: {state.tiles_done}/{state.tiles} tiles, {quantity(state.rate)} trajectories/s, "
             f"ETA {left:.0f} s, worst numerical error {state.worst_error:.1e}\n"

@@ -52,17 +52,25 @@ def simulate(
     except ModelError as error:
         raise SpecError(_PLACE, error.key, None, error.problem, error.fix) from None
     longest = bounds["horizon"][1]
-    asked = np.arange(np.floor(longest) + 1) if times is None else np.asarray(times, dtype=np.float64)
-    if asked.ndim != 1 or not np.isfinite(asked).all() or (asked < 0).any() or (asked > longest).any():
-        raise SpecError(
-            _PLACE, "times", [float(time) for time in asked.ravel()[:5]], "not months of the trajectory", f"use 0 to {longest:g}"
-        )
+    asked = np.arange(np.floor(longest) + 1) if times is None else _months(times, longest)
+    if doublings < 1:
+        raise SpecError(_PLACE, "doublings", doublings, "no dates to report", "use 1 or more")
     # Dates one by one from panels: one program however many there are.
     budget = replace(chosen.budget(settled, bounds, _TOLERANCE), direct=0.0)
     solve = _solver(model, tuple(sorted(settled.items())), budget, tuple(asked.tolist()), doublings)
     made, dates, others = _in_batches(solve, values)
     made = np.where(asked[:, None] <= values["horizon"], made, np.nan)
     return _dataset(model, chosen, asked, made, dates, others, single)
+
+
+def _months(times: Sequence[float], longest: float) -> NDArray[Any]:
+    try:
+        asked = np.asarray(times, dtype=np.float64)
+    except (TypeError, ValueError):
+        asked = np.array([np.nan])
+    if asked.ndim != 1 or not asked.size or not np.isfinite(asked).all() or (asked < 0).any() or (asked > longest).any():
+        raise SpecError(_PLACE, "times", list(times)[:5], "not months of the trajectory", f"use 0 to {longest:g}")
+    return asked
 
 
 def _values(

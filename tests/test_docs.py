@@ -61,7 +61,9 @@ def run_command(line: str, options: tuple[str, ...]) -> None:
         assert words[1:] == [".venv/bin/activate"]
     else:
         assert words[0] == "siesweep", f"{line!r}: no test for this command"
-        result = CliRunner().invoke(main, [*words[1:], *(options if words[1] == "run" else ())], catch_exceptions=False)
+        # One device, as each compiles the program for itself.
+        added = ("--workers", "1", *options) if words[1] == "run" else ()
+        result = CliRunner().invoke(main, [*words[1:], *added], catch_exceptions=False)
         assert result.exit_code == 0, result.output
 
 

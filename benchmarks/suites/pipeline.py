@@ -125,13 +125,16 @@ def _table(title: str, seconds: dict[str, list[float]]) -> Table:
 
 def _figures(runs: dict[str, list[float]], quick: dict[str, list[float]]) -> Table:
     """What is asked, as medians."""
-    kernel, cold, warm, finished, imports = (spread(taken)["median"] for taken in runs.values())
+    kernel, cold, warm, _, _ = (spread(taken)["median"] for taken in runs.values())
+    again, imports = runs["run, finished before"], runs["the imports of that"]
+    # Below zero where it is less than what the machine does meanwhile.
+    beyond = spread([one - other for one, other in zip(again, imports, strict=True)])["median"]
     shortest, plan, error = (spread(taken)["median"] for taken in quick.values())
     allowed = 1.3 * kernel + 4.0
     lines = (
         ("run of the demo, compiled before", warm, allowed, f"≤ 1.3× kernel alone + 4 s = {cell(allowed, 'seconds')}"),
         ("run of the demo, nothing compiled before", cold, allowed, f"≤ 1.3× kernel alone + 4 s = {cell(allowed, 'seconds')}"),
-        ("finished sweep run again, beyond its imports", max(finished - imports, 0.0), 1.0, "≤ 1 s"),
+        ("finished sweep run again, beyond its imports", beyond, 1.0, "≤ 1 s"),
         ("siesweep --help", shortest, 0.5, "≤ 0.5 s"),
         ("siesweep plan", plan, 2.0, "≤ 2 s"),
         ("an error in the config", error, 2.0, "≤ 2 s"),

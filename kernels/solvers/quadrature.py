@@ -65,7 +65,7 @@ def _gauss_legendre(count: int, dtype: jnp.dtype) -> tuple[np.ndarray, np.ndarra
 
 
 def _weighted_sum(weights: np.ndarray, rows: Iterable[jax.Array]) -> jax.Array:
-    """Σ weights·rows, in a fixed order. Rows are arrays of their own: as slices of one array the compiler would not make vectors of them."""
+    """Σ weights·rows, in a fixed order."""
     return functools.reduce(jnp.add, (weight * row for weight, row in zip(weights, rows, strict=True)))
 
 
@@ -142,6 +142,7 @@ class QuadratureSolution(Solution):
         """Months between two values of w with no kink between them, shape as theirs."""
         nodes, weights = _gauss_legendre(self.budget.nodes, self.horizon.dtype)
         width = end - start
+        # One array a node: of slices of one array, inside a loop, the compiler makes scalar code.
         return width * _weighted_sum(weights, (jnp.exp(self._log_integrand(start + width * node)) for node in nodes))
 
     # --- the panels ------------------------------------------------------------------------------------------------------------------
@@ -185,12 +186,11 @@ class QuadratureSolution(Solution):
     def _arrival(self) -> jax.Array:
         """Months to the end of software: the ceiling, or 1000 doublings; +inf where it is not met within the panels."""
         edges, times, logs, slope = self._panels
-        if self.ceiling is None:
-            return jnp.where(edges[-1] >= MOST_DOUBLINGS, times[-1], jnp.inf)
         # Beyond the last panel the integrand decays exponentially.
         tail = jnp.where(slope < 0, jnp.exp(logs[-1]) / jnp.maximum(-slope, 1e-30), jnp.inf)
         resolved = tail < times[-1] * (1e-6 if self._narrow else 1e-12)
-        return jnp.where(resolved, times[-1] + tail, jnp.inf)
+        arrival = jnp.where(resolved, times[-1] + tail, jnp.inf)
+        return arrival if self.ceiling is not None else jnp.where(edges[-1] >= MOST_DOUBLINGS, times[-1], arrival)
 
     @property
     def cut_off(self) -> jax.Array:  # type: ignore[override]
@@ -250,8 +250,10 @@ class QuadratureSolution(Solution):
         dtype = self.horizon.dtype
         nodes, weights = _gauss_legendre(self.budget.nodes, dtype)
         if self.kink is None:
-            points = (jnp.full_like(self.horizon, start + (end - start) * node) for node in nodes.astype(float))
-            return _weighted_sum(weights * dtype.type(end - start), (self._time_at(x) for x in points))
+            # Here the points are the same in all lanes, and one array of them compiles fastest.
+            points = (start + (end - start) * nodes.astype(float)).astype(dtype)
+            rows = self._time_at(jnp.broadcast_to(points[:, None], (len(points), *self.horizon.shape)))
+            return _weighted_sum(weights * dtype.type(end - start), rows)
         kink = jnp.clip(self.kink, start, end)
         below, above = kink - start, end - kink
         before = below * _weighted_sum(weights, (self._time_at(start + below * node) for node in nodes))

@@ -43,8 +43,8 @@ def test_committed_results_are_full_runs():
 def test_a_record_is_read_as_it_was_written(tmp_path):
     write([RECORD], tmp_path / "file.json")
     assert read(tmp_path / "file.json") == {"memory": RECORD}
-    write([RECORD], tmp_path)
-    assert read(tmp_path / "memory.json") == {"memory": RECORD}
+    write([RECORD], tmp_path / "folder")
+    assert read(tmp_path / "folder" / "memory.json") == {"memory": RECORD}
 
 
 def test_what_is_between_markers_is_replaced_and_nothing_else():

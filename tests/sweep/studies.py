@@ -88,7 +88,7 @@ def contents(store: Path) -> dict[str, np.ndarray]:
     for file in sorted(store.rglob("zarr.json")):
         if json.loads(file.read_text())["node_type"] != "array":
             continue
-        array = zarr.open_array(file.parent, mode="r")
+        array: Any = zarr.open_array(file.parent, mode="r")
         values = np.asarray(array[...])
         if file.parent.name.startswith("histogram_"):
             values = values.sum(array.metadata.dimension_names.index("column"), dtype=np.int64)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +18,15 @@ import numpy as np
 import pytest
 
 import sweep
-from kernels import program
+from kernels import outcomes, program
 from sweep import coordinator, ledger
 from sweep.coordinator import Interrupted, RunError, ToleranceError
 from sweep.cube import CubeError
 from sweep.errors import SpecError
 from sweep.execute import inline
+from sweep.execute import tile as tile_module
 from sweep.plan import TilePolicy, make_plan
+from sweep.progress import State
 from sweep.store import CubeStore, StoreError
 from tests.sweep.studies import PLAIN, assert_same_bits, contents, plain, toy
 
@@ -117,7 +120,7 @@ def test_resuming_computes_what_is_missing(toy_store, tmp_path, computed):
     with pytest.raises(CubeError, match="not finished"):
         sweep.open_cube(store)
     computed.clear()
-    states = []
+    states: list[State] = []
     sweep.run(toy(), store, workers=1, progress=states.append)
     assert len(computed) == 11
     assert not set(computed) & set(receipts)
@@ -237,7 +240,9 @@ def test_an_interrupted_extension_goes_on(toy_store, tmp_path, computed):
 
 def test_fewer_draws_than_stored_are_refused(plain_store, computed):
     before = contents(plain_store)
-    with pytest.raises(SpecError, match=r"\[sweep\] draws = 1000: .*plain\.zarr holds 1024 draws already.*use draws = 1024 or more") as caught:
+    with pytest.raises(
+        SpecError, match=r"\[sweep\] draws = 1000: .*plain\.zarr holds 1024 draws already.*use draws = 1024 or more"
+    ) as caught:
         sweep.run(plain(draws=1000), plain_store)
     assert caught.value.key == "sweep.draws"
     assert computed == []
@@ -406,7 +411,7 @@ def test_a_read_only_folder(tmp_path):
 
 
 def test_a_tile_that_fails_leaves_the_others(plain_store, tmp_path, monkeypatch):
-    store, compute, tried = tmp_path / "plain.zarr", inline.compute, []
+    store, compute, tried = tmp_path / "plain.zarr", tile_module.compute, []
 
     def failing(compiled, plan, tile, device):
         tried.append(tile.name)
@@ -427,15 +432,15 @@ def test_a_tile_that_fails_leaves_the_others(plain_store, tmp_path, monkeypatch)
 
 
 def test_failed_trajectories_are_counted_and_never_dropped_silently(tmp_path, monkeypatch):
-    evaluate = program.evaluate
+    evaluate = outcomes.evaluate
 
-    def poisoned(outcomes, model, options, parameters, fixed, solution):
-        found = evaluate(outcomes, model, options, parameters, fixed, solution)
+    def poisoned(asked, model, options, parameters, fixed, solution):
+        found = evaluate(asked, model, options, parameters, fixed, solution)
         lost = parameters["initial_agis"] < 1
         return found._replace(values={name: jnp.where(lost, jnp.nan, value) for name, value in found.values.items()})
 
     monkeypatch.setattr(program, "evaluate", poisoned)
-    cube = sweep.run(plain(), tmp_path / "plain.zarr", workers=1).load()
+    cube: Any = sweep.run(plain(), tmp_path / "plain.zarr", workers=1).load()
     agis, dates = cube["draws/initial_agis"].values, cube["draws/date_of_doubling_3"].values
     failed = int((agis < 1).sum())
     assert 300 < failed < 400
@@ -473,7 +478,7 @@ def test_provenance(plain_store):
 
 
 def test_progress_counts_what_this_call_did(tmp_path):
-    states = []
+    states: list[State] = []
     sweep.run(plain(), tmp_path / "plain.zarr", workers=1, progress=states.append)
     assert [(state.tiles_done, state.tiles) for state in states] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert [state.fresh_trajectories for state in states] == [256, 512, 768, 1024]

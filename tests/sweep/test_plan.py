@@ -83,7 +83,9 @@ def test_more_workers_get_more_tiles():
 
     assert tiles(1) >= 2
     assert tiles(8) >= 16
-    assert make_plan(plain(draws=256 * 64), 1).estimated_seconds(4) == pytest.approx(make_plan(plain(draws=256 * 64), 1).estimated_seconds(1) / 4)
+    assert make_plan(plain(draws=256 * 64), 1).estimated_seconds(4) == pytest.approx(
+        make_plan(plain(draws=256 * 64), 1).estimated_seconds(1) / 4
+    )
 
 
 @pytest.mark.parametrize("draws", ["none", "outcomes", "trajectories"])
@@ -100,7 +102,9 @@ def test_what_is_kept(draws):
 @pytest.mark.parametrize(("cells", "draws"), [(1, 2**32), (2048, 2**20), (60_000, 16)])
 def test_a_tile_fits_in_memory(cells, draws):
     axes = {"paper_growth_factor": {"linear": [1.5, 3], "points": cells}} if cells > 1 else None
-    plan = make_plan(plain(draws=draws, axes=axes, run__tile=None, sweep__block=65536, sweep__replicates=16, statistics__bins_per_octave=32), 2)
+    plan = make_plan(
+        plain(draws=draws, axes=axes, run__tile=None, sweep__block=65536, sweep__replicates=16, statistics__bins_per_octave=32), 2
+    )
     assert plan.tile_bytes() <= 256 * 2**20
     first = next(plan.tiles())
     assert first.draws == min(draws, plan.policy.blocks * 65536)
@@ -139,4 +143,3 @@ def test_planning_runs_no_kernel(computed, tmp_path, monkeypatch):
     assert plan.disk_bytes()
     assert computed == []
     assert list(tmp_path.iterdir()) == []
-

@@ -1,0 +1,121 @@
+"""Rows of results: every statistic asked for, beside the published numbers, and whether they agree."""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+
+import numpy as np
+import pytest
+
+import sweep
+from sweep.printing import show_results
+from sweep.published import PublishedNumber
+from sweep.results import Row, rows
+from tests.sweep.studies import plain, toy
+
+
+def published(value, tolerance):
+    return PublishedNumber(label="a", value=value, tolerance=tolerance, place="table 1", statistic="mean", at={})
+
+
+@pytest.mark.parametrize(
+    ("value", "se", "number", "tolerance", "agrees"),
+    [
+        (1.0, 0.0, 1.05, 0.1, True),
+        (1.0, 0.0, 1.2, 0.1, False),
+        (1.0, 0.06, 1.2, 0.1, True),
+        (1.0, 0.04, 1.2, 0.1, False),
+        (1.0, math.nan, 1.05, 0.1, True),
+        (1.0, math.nan, 1.2, 0.1, False),
+        (math.inf, math.nan, math.inf, 0.1, True),
+        (math.inf, math.nan, 5.0, 0.1, False),
+        (math.nan, math.nan, 5.0, 0.1, False),
+    ],
+)
+def test_agreement_is_within_the_tolerance_and_two_standard_errors(value, se, number, tolerance, agrees):
+    assert Row("a", "mean", "1", value, se, published(number, tolerance)).agrees is agrees
+
+
+def test_nothing_published_nothing_to_agree_with():
+    assert Row("a", "mean", "1", 1.0, 0.1).agrees is None
+
+
+@pytest.fixture(scope="module")
+def study(plain_store):
+    """The plain study with two published numbers for one of its statistics."""
+    numbers = [{"value": 6.0, "tolerance": 100.0, "place": "near"}, {"value": 1e6, "tolerance": 1.0, "place": "far"}]
+    return plain(published={"date_of_doubling_3": numbers}), sweep.open_cube(plain_store)
+
+
+def test_every_statistic_of_a_sweep_without_axes(study):
+    spec, cube = study
+    found = rows(spec, cube)
+    assert [row.statistic for row in found] == [
+        "probability_finite",
+        "mean",
+        "mean",
+        *(f"quantile_{share:g}" for share in (0.05, 0.25, 0.5, 0.75, 0.95)),
+    ]
+    assert {row.outcome for row in found} == {"date_of_doubling_3"}
+    assert {row.unit for row in found} == {"months"}
+    group = cube["statistics/date_of_doubling_3"]
+    mean = [row for row in found if row.statistic == "mean"]
+    assert {(row.value, row.se) for row in mean} == {(float(group["mean"]), float(group["mean_se"]))}
+    assert [(row.published.place, row.agrees) for row in mean if row.published] == [("near", True), ("far", False)]
+    assert [row.value for row in found[3:]] == group["quantile_value"].values.tolist()
+
+
+def test_the_published_numbers_of_a_sweep_with_axes(toy_store):
+    at = {"papers_for_first_doubling": 1.0, "paper_growth_factor": 3.0}
+    numbers = {
+        "fizzle": {"value": 1, "tolerance": 0.5, "place": "a", "at": at},
+        "date_of_doubling_3": {"value": 4, "tolerance": 0.5, "place": "b", "statistic": "quantile_0.9", "at": at},
+        "doublings_at_12_months": {"value": 4, "tolerance": 0.5, "place": "c", "at": at},
+    }
+    spec, cube = toy(published=numbers), sweep.open_cube(toy_store)
+    found = {row.outcome: row for row in rows(spec, cube)}
+    assert set(found) == set(numbers)
+    draws = cube["draws"].to_dataset().sel(at)
+    assert found["fizzle"].value == pytest.approx(float(draws["fizzle"].mean()))
+    assert found["doublings_at_12_months"].value == pytest.approx(float(draws["doublings_at_12_months"].mean()), rel=1e-6)
+    assert found["date_of_doubling_3"].value == pytest.approx(np.quantile(draws["date_of_doubling_3"].values, 0.9), rel=1 / 8)
+    assert found["date_of_doubling_3"].unit == "months"
+    assert all(row.se > 0 or row.outcome == "fizzle" for row in found.values())
+
+
+def test_a_sweep_with_axes_and_nothing_published_has_no_rows(toy_store):
+    assert rows(toy(), sweep.open_cube(toy_store)) == []
+
+
+def test_the_table(study, plain_store, tmp_path, monkeypatch):
+    spec, cube = study
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    show_results(spec, cube, plain_store, tmp_path / "figure.png")
+    text = out.getvalue()
+    lines = text.splitlines()
+    assert lines[0] == "plain: 1,024 draws, sobol, seed 0"
+    assert "mean ± s.e." in text
+    (near,) = [line for line in lines if "near" in line]
+    (far,) = [line for line in lines if "far" in line]
+    assert "agrees" in near
+    assert "DIFFERS" in far
+    assert "numerical error" in text
+    assert "0 failed, 0 cut off" in text
+    # Paths are whole, however wide the screen, so that they can be copied.
+    assert f"figure  {tmp_path / 'figure.png'}" in lines
+    assert f'cube    {plain_store}    (xarray.open_datatree({str(plain_store)!r}, engine="zarr"))' in lines
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_figure_is_drawn_once(study, plain_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    spec, cube = study
+    figure = tmp_path / "figure.png"
+    for _ in range(2):
+        show_results(spec, cube, plain_store, figure)
+        stamp = figure.stat().st_mtime_ns
+        monkeypatch.setattr("sweep.printing.save_figure", lambda *_: pytest.fail("drawn again"))
+    assert figure.stat().st_mtime_ns == stamp
