@@ -34,8 +34,8 @@ from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution
 _CHANGE = 8.0
 """ln of the factor by which the integrand may change over a panel."""
 
-_BEND = 3.0
-"""Widest panel in w over which the integrand may be no exponential of w: e^(c·e^(−w)) has all powers of e^(−w) in it."""
+_BENDS = {"float32": ((0.05, 3.0), (1e-6, 8.0)), "float64": ((1e-3, 3.0), (1e-13, 16.0))}
+"""Widest panel in w whose slope changes by more than so much: what is left of e^(c·e^(−w)) beside an exponential has powers of e^(−w) in it."""
 
 _WINDOW_EDGES = {"float32": (0.0, 0.06, 0.25, 0.75, 0.94, 1.0), "float64": (0.0, 0.03, 0.1, 0.3, 0.7, 0.9, 0.97, 1.0)}
 """Panels of a window, graded toward both ends, where a window around the fastest pace has its time."""
@@ -54,8 +54,8 @@ def panels_for(tolerance: float, steepest: Callable[[float], float], nearest_cei
     # Measured, with some to spare: once T is too small to matter panels widen by a factor each, down a valley and up again.
     valley = 0.0 if nearest_ceiling == math.inf else math.log2(1 + deepest / _CHANGE)
     if tolerance > 1e-8:
-        return Budget(math.ceil(5 + 2.2 * valley), 8, direct, pitch)
-    return Budget(math.ceil(6 + 3 * valley), 16, direct, pitch)
+        return Budget(math.ceil(6 + 2.2 * valley), 8, direct, pitch)
+    return Budget(math.ceil(8 + 3 * valley), 16, direct, pitch)
 
 
 def _gauss_legendre(count: int, dtype: jnp.dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -166,8 +166,8 @@ class QuadratureSolution(Solution):
                 there = self._slope(w + share * width)
                 steepest, uneven = jnp.maximum(steepest, jnp.abs(there)), jnp.maximum(uneven, jnp.abs(there - slope))
                 width = jnp.minimum(allowed / steepest, MOST_DOUBLINGS)
-            bent = (uneven > (0.05 if self._narrow else 1e-3)) & (below == 0)
-            width = jnp.where(bent, jnp.minimum(width, _BEND), width)
+            for unevenness, widest in _BENDS[dtype.name]:
+                width = jnp.where((uneven > unevenness) & (below == 0), jnp.minimum(width, widest), width)
             after = jnp.minimum(w + width, end)
             if kink is not None:
                 after = jnp.where(w < kink, jnp.minimum(after, kink), after)
@@ -281,7 +281,7 @@ class QuadratureSolution(Solution):
             return jnp.clip(z - miss * jnp.exp(slope * offset - self._log_integrand(start + offset)), 0, most)
 
         first = jnp.clip(wanted * jnp.exp(-log_start), 0, most)
-        z = lax.fori_loop(0, 4 if self._narrow else 7, improve, first)
+        z = lax.fori_loop(0, 6 if self._narrow else 8, improve, first)
         w = start + jnp.log1p(slope * z) / slope
         arrived = time >= self._arrival
         ending = jnp.inf if self.ceiling is None else self.ceiling
@@ -291,9 +291,11 @@ class QuadratureSolution(Solution):
     def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
         return self.level_at(self._rows(times))
 
-    def _sign_change(self, rising: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array) -> jax.Array:
+    def _sign_change(
+        self, rising: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array, halvings: int = 0
+    ) -> jax.Array:
         """Where an increasing function changes sign between `low` and `high`, or the nearer end: the secant method, kept inside a bracket
-        (an end that stays has its value halved: Illinois).
+        (an end that stays has its value halved: Illinois), after as many `halvings` of the bracket as the function is far from a line.
 
         It is asked for places where something is least, so that an error e here costs e² there.
         """
@@ -312,9 +314,23 @@ class QuadratureSolution(Solution):
                 middle,
             )
 
+        def halve(_: int, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            low, high, value_low, value_high = ends
+            middle = (low + high) / 2
+            value = rising(middle)
+            above = value > 0
+            return (
+                jnp.where(above, low, middle),
+                jnp.where(above, middle, high),
+                jnp.where(above, value_low, value),
+                jnp.where(above, value, value_high),
+            )
+
         at_low, at_high = rising(low), rising(high)
-        start = (low, high, jnp.minimum(at_low, 0), jnp.maximum(at_high, 0), low)
-        *_, middle = lax.fori_loop(0, 7 if self._narrow else 14, step, start)
+        start = (low, high, jnp.minimum(at_low, 0), jnp.maximum(at_high, 0))
+        if halvings:
+            start = lax.fori_loop(0, halvings, halve, start)
+        *_, middle = lax.fori_loop(0, 7 if self._narrow else 14, step, (*start, start[0]))
         return jnp.where(at_low >= 0, low, jnp.where(at_high <= 0, high, middle))
 
     @cached_property
@@ -385,7 +401,7 @@ class QuadratureSolution(Solution):
             return slope if self.ceiling is None else slope + 1
 
         zero = jnp.zeros_like(last)
-        fastest = self._sign_change(rising, zero, last)
+        fastest = self._sign_change(rising, zero, last, halvings=8)
 
         def pace(level: jax.Array) -> jax.Array:
             return jnp.exp(-self._log_time(place(level)))

@@ -21,7 +21,7 @@ def lanes_of(model_name: str, options: Options, given: Mapping[str, Any]) -> dic
     model = models.get(model_name)
     values: dict[str, Any] = dict(model.defaults(model.resolve_options(options)))
     for name, value in given.items():
-        values[name]  # noqa: B018  a misspelt parameter must not pass for a default
+        values[name]
         values[name] = value
     for name, value in values.items():
         if isinstance(value, str):

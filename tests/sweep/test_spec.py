@@ -305,7 +305,7 @@ def test_identity_is_json_and_holds_what_the_contract_says(study):
 SAME = {
     "name": {"sweep.name": "other"},
     "draws": {"sweep.draws": 8192},
-    "run": {"run": {"executor": "dask", "workers": 2, "tile": 512}},
+    "run": {"run": {"executor": "inline", "workers": 2, "tile": 512}},
     "store": {"store": {"draws": "none", "chunks": 1024}},
     "no published numbers": {"published": None},
     "a default written out": {

@@ -27,7 +27,11 @@ def _oracle(draw, retraining, boost, constant):
     return Continuous(first, *draw[1:], boost_start=0.1, boost_max=draw[0], **options)
 
 
-@pytest.mark.parametrize(("retraining", "boost", "constant"), COMBINATIONS)
+@pytest.mark.parametrize(
+    ("retraining", "boost", "constant"),
+    # The paper's retraining takes mpmath seconds.
+    [pytest.param(*row, marks=pytest.mark.slow if row[0] == "paper" and row[1] != "none" else ()) for row in COMBINATIONS],
+)
 def test_dates_and_levels(retraining, boost, constant):
     options = {"time": "continuous", "retraining": retraining, "boost": boost, "constant_returns": constant}
     # Far from the limit, where dates are integrated directly, beyond it, and within a thousandth of the way to the limit.
@@ -98,7 +102,7 @@ def test_small_steps_of_the_recursion_tend_to_it():
 
 def test_windows_against_a_search_over_fine_starts():
     values = dict(zip(PARAMETERS, np.array(DRAWS).T, strict=True))
-    fine = np.arange(0.0, 56.0, 0.05)
+    fine = np.arange(0.0, 88.0, 0.05)
     for retraining in ("none", "paper", "code"):
         options = {"time": "continuous", "retraining": retraining}
         dates, shortest = ask(

@@ -1,0 +1,111 @@
+"""Bins, sums and counts: against NumPy, math.fsum, and however the draws are split."""
+
+from __future__ import annotations
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels.statistics import Bins, count_true, pairwise_sum, sum_by_replicate
+
+SCALES = ("duration", "ratio", "signed", "count")
+FLOATS = st.floats(width=32, allow_nan=False)
+
+
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("per_octave", [4, 32])
+def test_edges_are_increasing_and_one_a_bin(scale, per_octave):
+    bins = Bins(scale, per_octave)
+    assert len(bins.edges) == bins.count
+    assert np.all(np.diff(bins.edges) > 0)
+    positive = bins.edges[(bins.edges > 0) & np.isfinite(bins.edges)]
+    assert np.all(positive[1:] / positive[:-1] <= 1 + 1 / per_octave + 1e-12)
+    assert bins.edges[-1] == np.inf
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("per_octave", [4, 32])
+def test_every_edge_begins_its_bin(scale, per_octave):
+    bins = Bins(scale, per_octave)
+    edges = bins.edges[bins.edges >= 0]
+    index = np.asarray(bins.index(jnp.asarray(edges, jnp.float32)))
+    np.testing.assert_array_equal(index, np.flatnonzero(bins.edges >= 0))
+    inside = np.nextafter(np.float32(edges[edges > 0]), np.float32(0))
+    np.testing.assert_array_equal(np.asarray(bins.index(jnp.asarray(inside))), np.flatnonzero(bins.edges > 0) - 1)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@settings(max_examples=60, deadline=None)
+@given(values=st.lists(FLOATS, min_size=1, max_size=40))
+def test_index_finds_the_bin(scale, values):
+    bins = Bins(scale, 32)
+    array = np.array(values, np.float32)
+    if scale != "signed":
+        array = np.abs(array)
+    index = np.asarray(bins.index(jnp.asarray(array)))
+    edges = bins.edges
+    assert np.all((index >= 0) & (index < bins.count))
+    for value, place in zip(array.astype(float), index, strict=True):
+        lower, upper = edges[place], edges[place + 1] if place + 1 < len(edges) else np.inf
+        # The mirrored bins of negative numbers include their upper edge, as the positive ones their lower one.
+        inside = lower < value <= upper if value < 0 and np.isfinite(lower) else lower <= value <= upper
+        assert inside, (value, lower, upper)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_histograms_against_numpy(scale):
+    random = np.random.default_rng(1)
+    values = np.exp(random.normal(0, 8, 20000)).astype(np.float32)
+    if scale == "signed":
+        values *= random.choice(np.array([-1, 1], np.float32), len(values))
+    bins = Bins(scale, 32)
+    ours = np.bincount(np.asarray(bins.index(jnp.asarray(values))), minlength=bins.count)
+    theirs = np.histogram(values.astype(float), np.append(bins.edges, np.inf)[:-1])[0]
+    np.testing.assert_array_equal(ours[: len(theirs)], theirs)
+    assert ours[-1] == np.isinf(values).sum()
+
+
+def test_infinity_has_a_bin_of_its_own():
+    for scale in SCALES:
+        bins = Bins(scale, 32)
+        largest = np.finfo(np.float32).max
+        index = np.asarray(bins.index(jnp.asarray([np.inf, largest], jnp.float32)))
+        np.testing.assert_array_equal(index, [bins.count - 1, bins.count - 2])
+    signed = Bins("signed", 32)
+    assert int(signed.index(jnp.float32(-np.inf))) == 0
+    zero = int(signed.index(jnp.float32(0)))
+    assert signed.edges[zero] < 0 < signed.edges[zero + 1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    values=st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=256),
+    replicates=st.sampled_from([1, 2, 4]),
+    cut=st.sampled_from([1, 2, 4, 8]),
+)
+def test_pairwise_sums_are_near_exact_and_split_anywhere_in_powers_of_two(values, replicates, cut):
+    rows = 64
+    array = np.resize(np.array(values, np.float32), rows * replicates)
+    whole = np.asarray(sum_by_replicate(jnp.asarray(array), replicates))
+    for replicate in range(replicates):
+        column = array[replicate::replicates].astype(float)
+        bound = 24 * np.finfo(np.float32).eps * math.fsum(abs(column))
+        assert abs(whole[replicate] - math.fsum(column)) <= bound
+    parts = array.reshape(cut, -1)
+    sums = sum_by_replicate(jnp.asarray(parts), replicates)
+    np.testing.assert_array_equal(np.asarray(pairwise_sum(sums)), whole)
+
+
+def test_counts_by_replicate():
+    random = np.random.default_rng(2)
+    flags = random.random((3, 4096)) < 0.3
+    expected = [[row[replicate::16].sum() for replicate in range(16)] for row in flags]
+    ours = np.asarray(count_true(jnp.asarray(flags), 16))
+    np.testing.assert_array_equal(ours, expected)
+    assert ours.dtype == np.int32
