@@ -21,7 +21,7 @@ from sweep.errors import SpecError
 from sweep.execute import inline
 from sweep.execute.tile import Computed
 from sweep.finalize import write_statistics
-from sweep.plan import Plan, Tile, TilePolicy, make_plan
+from sweep.plan import Plan, Tile, TilePolicy, make_plan, worthwhile_workers
 from sweep.progress import Listener, State, silent
 from sweep.spec import Spec
 from sweep.store import CubeStore, StoreError
@@ -57,7 +57,10 @@ def run(
     try:
         if not _is_finished(spec, path):
             use_compilation_cache()
-            _run(spec, path, inline.devices(workers or spec.run.workers), progress, mix_versions)
+            devices = inline.devices(workers or spec.run.workers)
+            if workers is None and spec.run.workers is None:
+                devices = devices[: worthwhile_workers(spec)]
+            _run(spec, path, devices, progress, mix_versions)
     except OSError as error:
         raise RunError(_disk_message(path, error)) from error
     except ledger.LedgerError as error:
@@ -122,7 +125,7 @@ def _run(spec: Spec, path: Path, devices: list[Any], progress: Listener, mix_ver
             names = ", ".join(failure.tile.name for failure in failed[:5])
             raise Interrupted(f"{path}: {len(failed)} of {len(tiles)} tiles failed ({names}): {failed[0]}")
         measured = write_statistics(plan, cube)
-        cube.set_attributes({**measured, "draws": spec.draws, "axis_order": list(spec.axes)})
+        cube.set_attributes({**measured, "draws": spec.draws, "spec": spec.to_toml(), "axis_order": list(spec.axes)})
         cube.set_attributes(_provenance(fresh, time.perf_counter() - started, kind), group="provenance")
         cube.finish()
 

@@ -162,6 +162,12 @@ def nanoseconds_a_trajectory(study: Study) -> float:
     return 25.0 + _NANOSECONDS_A_STEP * study.budget.steps * study.budget.nodes + 15.0 * len(study.numbers)
 
 
+def worthwhile_workers(spec: Spec) -> int:
+    """How many workers a sweep can use: each compiles its own program, which a second of work repays."""
+    trajectories = spec.draws * math.prod(len(axis.values) for axis in spec.axes.values())
+    return 1 + int(trajectories * nanoseconds_a_trajectory(study_of(spec)) * 1e-9 / SECONDS_A_TILE)
+
+
 def study_of(spec: Spec) -> Study:
     """The trajectories of a sweep as the kernels see them."""
     return Study(
