@@ -2,7 +2,7 @@
 
 A flag is true or false (its statistic is a probability); a number has a unit and a scale, by which it is binned:
 
-    duration  months, ≥ 0          ratio  a pace, ≥ 0, over many powers of two          signed  any sign, e.g. doublings          count  whole numbers
+    duration  months, ≥ 0      ratio  a pace, ≥ 0, over many powers of two      signed  any sign, e.g. doublings      count  whole numbers
 
 A date that is not reached is +inf, an outcome of a failed lane NaN.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,8 +59,11 @@ class Window:
         assert doublings_per_year is not None
         speedup = self.speedup if self.speedup is not None else (self.years or 0.0) * 12 / self.months
         scaled = (self.months / 12) * doublings_per_year
-        # The barrier keeps the compiler from multiplying the two constants first.
-        return (lax.optimization_barrier(scaled) if isinstance(scaled, jax.Array) else scaled) * speedup
+        if isinstance(scaled, jax.Array):
+            # The barrier keeps the compiler from multiplying the two constants first.
+            barrier: Any = lax.optimization_barrier
+            scaled = barrier(scaled)
+        return scaled * speedup
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def evaluate(
     year = static_year if static_year is not None else model.doublings_per_year_of_progress(parameters)
     values.update(_published_windows(outcomes.windows, model, parameters, static_year, solution))
     values.update(_continuous_windows(outcomes.windows, solution, year))
-    # The date of a flat maximum, or what a count changes with it, is not determined to the last digits of the pace: no error is read off it.
+    # The date of a flat maximum, or what a count changes with it, is not determined to the last digits of the pace: it is not judged.
     undetermined = jnp.full_like(solution.horizon, jnp.inf)
 
     if outcomes.regime is not None or outcomes.peak:

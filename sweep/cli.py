@@ -81,7 +81,9 @@ def _changes(function: Callable[..., None]) -> Callable[..., None]:
 @_CONFIG
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The store. [default: results/NAME.zarr]")
 @_changes
-@click.option("--workers", type=click.IntRange(min=1), help="Devices to use. [default: every accelerator, or every core]")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Devices to use. [default: accelerators, or cores, as many as the sweep is worth]"
+)
 @click.option("--mix", is_flag=True, help="Go on with a store whose tiles another jaxlib or kind of device made.")
 def run(
     config: Path, output: Path | None, draws: int | None, seed: int | None, settings: tuple[str, ...], workers: int | None, mix: bool
@@ -113,15 +115,15 @@ def run(
 @main.command()
 @_CONFIG
 @_changes
-@click.option("--workers", type=click.IntRange(min=1), help="Devices to plan for. [default: every core]")
+@click.option("--workers", type=click.IntRange(min=1), help="Devices to plan for. [default: cores, as many as the sweep is worth]")
 def plan(config: Path, draws: int | None, seed: int | None, settings: tuple[str, ...], workers: int | None) -> None:
     """Say what a sweep will take: trajectories, tiles, memory, disk, time. Runs nothing."""
     spec = _load(config, draws, seed, settings)
     from sweep.execute.inline import cores
-    from sweep.plan import make_plan
+    from sweep.plan import make_plan, worthwhile_workers
     from sweep.printing import show_plan
 
-    count = workers or spec.run.workers or cores()
+    count = workers or spec.run.workers or min(cores(), worthwhile_workers(spec))
     show_plan(make_plan(spec, count), count)
 
 

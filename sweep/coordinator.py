@@ -47,7 +47,7 @@ def run(
     """Run a sweep into the cube at `store` and open it.
 
     A store that holds part of the same sweep is resumed; one with fewer draws is extended; a finished one is opened. `workers` is the
-    number of devices to use, all by default; `progress` is told of every tile.
+    number of devices to use, by default as many as the sweep is worth; `progress` is told of every tile.
 
     Raises SpecError where the store holds something else or more draws, StoreError or RunError where the run cannot go on (a full disk,
     another run on the same store), ToleranceError where the finished run's numerical error exceeds the tolerance, Interrupted where tiles

@@ -19,7 +19,7 @@ _SERIES = tuple(number / (2 * k * math.factorial(2 * k)) for k, number in enumer
 
 
 def log_returns(form: str, difficulty: jax.Array, ceiling: jax.Array | None, level: jax.Array, log_remaining: jax.Array) -> jax.Array:
-    """ln R at `level` doublings, shape as `level`. `difficulty` is β; `log_remaining` is ln(1 − x/X), which keeps its digits near the ceiling.
+    """ln R at `level` doublings, shape as `level`. `difficulty` is β; `log_remaining` is ln(1 − x/X), which keeps its digits near X.
 
     Raises ValueError for an unknown form, or one that has a ceiling and is given none.
     """

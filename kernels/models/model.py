@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import jax
 
-from kernels.solvers.budget import Budget
+from kernels.solvers.budget import Budget as Budget
 from kernels.solvers.solution import Solution
 
 Options = Mapping[str, str | bool]
@@ -97,7 +97,7 @@ class Model(ABC):
         return {parameter.name: parameter.default for parameter in self.parameters}
 
     def check(self, options: Options, bounds: Bounds) -> None:
-        """Raise ModelError where options contradict each other or `bounds` (lowest and highest value of every parameter) leave the domain."""
+        """Raise ModelError where options contradict each other, or `bounds` (lowest and highest of each parameter) leave the domain."""
         for parameter in self.parameters:
             for value in bounds[parameter.name]:
                 if not parameter.contains(value):
@@ -116,7 +116,7 @@ class Model(ABC):
         """The trajectories, one a lane: `parameters` maps every parameter to an array of shape (lanes,), all of one float type."""
 
     def doublings_per_year_of_progress(self, parameters: Mapping[str, jax.Array] | Mapping[str, float]) -> jax.Array | float | None:
-        """Doublings of software in a year of progress at the recent pace, of the parameters' shape; None where the model has no such unit."""
+        """Doublings of software in a year of progress at the recent pace, of the parameters' shape; None where there is no such unit."""
         return None
 
     def ceiling(self, parameters: Mapping[str, jax.Array], options: Options) -> jax.Array | None:

@@ -1,7 +1,7 @@
 """The toy model of a software intelligence explosion: AGIs write papers, papers double the number of AGIs that the hardware can run.
 
-Equation: the n-th doubling (n = 1, 2, …) needs `papers_for_first_doubling` · growth^(n−1) papers, written by initial_agis · 2^(n−1) AGIs, so
-it takes T1 · (growth/2)^(n−1) months. growth < 2 accelerates (a blow-up at T1/(1 − growth/2)), growth = 2 is exponential, growth > 2
+Equation: the n-th doubling (n = 1, 2, …) needs `papers_for_first_doubling` · growth^(n−1) papers, written by initial_agis · 2^(n−1) AGIs,
+so it takes T1 · (growth/2)^(n−1) months. growth < 2 accelerates (a blow-up at T1/(1 − growth/2)), growth = 2 is exponential, growth > 2
 fizzles; the returns to software R&D are 1/log2(growth).
 
 Source: Eth & Davidson (2025), "Will AI R&D Automation Cause a Software Intelligence Explosion?", section "A toy model", figures 6–8.

@@ -1,7 +1,7 @@
 """Scalar autonomous laws by quadrature in software: progress is the clock, dt = T(x) dx.
 
 T is the doubling time at x doublings, so t(x) = ∫₀ˣ T dx′ and a blow-up in time is a smooth integral in x. With a ceiling X the integral is
-taken in w = −ln(1 − x/X), dx = X e^(−w) dw: a singularity (1 − x/X)^(−a) becomes e^(a w), arrival at the ceiling a decaying tail, and no node
+taken in w = −ln(1 − x/X), dx = X e^(−w) dw: a singularity (1 − x/X)^(−a) becomes e^(a w), arrival a decaying tail, and no node
 ever touches the ceiling. Without one, w = x.
 
 `march` lays panels along w, each so wide that the integrand changes by a factor of at most e^8 over it (more where it is too small to
@@ -17,6 +17,7 @@ Source of the error bound: the Gauss–Legendre remainder for e^(cz) on [0, 1], 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ _CHANGE = 8.0
 """ln of the factor by which the integrand may change over a panel."""
 
 _BENDS = {"float32": ((0.05, 3.0), (1e-6, 8.0)), "float64": ((1e-3, 3.0), (1e-13, 16.0))}
-"""Widest panel in w whose slope changes by more than so much: what is left of e^(c·e^(−w)) beside an exponential has powers of e^(−w) in it."""
+"""Widest panel in w whose slope changes by more than so much: beside an exponential, e^(c·e^(−w)) has powers of e^(−w) in it."""
 
 _WINDOW_EDGES = {"float32": (0.0, 0.06, 0.25, 0.75, 0.94, 1.0), "float64": (0.0, 0.03, 0.1, 0.3, 0.7, 0.9, 0.97, 1.0)}
 """Panels of a window, graded toward both ends, where a window around the fastest pace has its time."""
@@ -66,7 +67,8 @@ def _gauss_legendre(count: int, dtype: jnp.dtype) -> tuple[np.ndarray, np.ndarra
 
 def _weighted_sum(weights: np.ndarray, rows: Iterable[jax.Array]) -> jax.Array:
     """Σ weights·rows, in a fixed order."""
-    return functools.reduce(jnp.add, (weight * row for weight, row in zip(weights, rows, strict=True)))
+    total: jax.Array = functools.reduce(jnp.add, (weight * row for weight, row in zip(weights, rows, strict=True)))
+    return total
 
 
 def _expm1(z: jax.Array) -> jax.Array:
@@ -80,7 +82,7 @@ def _expm1(z: jax.Array) -> jax.Array:
 
 
 class _Panels(NamedTuple):
-    """Edges w, dates t and ln dt/dw there, each (panels + 1, lanes) with the end of the trajectory last, and the slope of the last there."""
+    """Edges w, dates t and ln dt/dw there, each (panels + 1, lanes), the end of the trajectory last; and the slope of the last."""
 
     edges: jax.Array
     times: jax.Array
@@ -103,7 +105,7 @@ class QuadratureSolution(Solution):
 
     @property
     def _narrow(self) -> bool:
-        return self.horizon.dtype == jnp.float32
+        return bool(self.horizon.dtype == jnp.float32)
 
     # --- coordinates -----------------------------------------------------------------------------------------------------------------
 
@@ -150,7 +152,8 @@ class QuadratureSolution(Solution):
     @cached_property
     def _panels(self) -> _Panels:
         dtype = self.horizon.dtype
-        small = math.log(1e-8 if self._narrow else 1e-17)
+        resolution = 1e-7 if self._narrow else 1e-16
+        small = math.log(resolution / 10)
         end = jnp.asarray(jnp.inf if self.ceiling is not None else MOST_DOUBLINGS, dtype)
         kink = None if self.kink is None else self._coordinate(self.kink)
 
@@ -171,14 +174,18 @@ class QuadratureSolution(Solution):
             after = jnp.minimum(w + width, end)
             if kink is not None:
                 after = jnp.where(w < kink, jnp.minimum(after, kink), after)
-            after = jnp.where(time < self.horizon, after, w)
+            # Nothing is left to add where an exponential has decayed.
+            over = (uneven < _BENDS[dtype.name][-1][0]) & (jnp.exp(log) < -slope * time * resolution)
+            after = jnp.where((time < self.horizon) & ~over, after, w)
             time = time + self._integral(w, after)
             log, slope = self._with_slope(after)
             return (after, time, log, slope), (after, time, log)
 
         zero = jnp.zeros_like(self.horizon)
         log, slope = self._with_slope(zero)
-        (*_, slope), (edges, times, logs) = lax.scan(panel, (zero, zero, log, slope), None, length=self.budget.steps)
+        begin: tuple[jax.Array, ...] = (zero, zero, log, slope)
+        scanned: tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]] = lax.scan(panel, begin, None, length=self.budget.steps)
+        (*_, slope), (edges, times, logs) = scanned
         edges, times, logs = (jnp.concatenate([row[None], rows]) for row, rows in zip((zero, zero, log), (edges, times, logs), strict=True))
         return _Panels(edges, times, logs, slope)
 
@@ -221,7 +228,7 @@ class QuadratureSolution(Solution):
         date = time + self._integral(start, jnp.where(inside, w, start))
         beyond = (level > MOST_DOUBLINGS) if self.ceiling is None else (level > self.ceiling)
         date = jnp.where(inside, date, self._arrival)
-        return jnp.where((date <= self.horizon) & ~beyond, date, jnp.inf)
+        return jnp.where((date > self.horizon) | beyond, jnp.inf, date)
 
     def dates(self, levels: tuple[float, ...]) -> jax.Array:
         found = self._direct_dates(tuple(sorted(level for level in levels if level <= self.budget.direct)))
@@ -240,9 +247,9 @@ class QuadratureSolution(Solution):
         time, before = jnp.zeros_like(self.horizon), 0.0
         for level in levels:
             edges = np.linspace(before, level, math.ceil((level - before) / self.budget.pitch) + 1)
-            for start, end in zip(edges[:-1], edges[1:], strict=True):
+            for start, end in itertools.pairwise(edges):
                 time = time + self._direct_integral(float(start), float(end))
-            found[level], before = jnp.where(time <= self.horizon, time, jnp.inf), level
+            found[level], before = jnp.where(time > self.horizon, jnp.inf, time), level
         return found
 
     def _direct_integral(self, start: float, end: float) -> jax.Array:
@@ -291,9 +298,7 @@ class QuadratureSolution(Solution):
     def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
         return self.level_at(self._rows(times))
 
-    def _sign_change(
-        self, rising: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array, halvings: int = 0
-    ) -> jax.Array:
+    def _sign_change(self, rising: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array, halvings: int = 0) -> jax.Array:
         """Where an increasing function changes sign between `low` and `high`, or the nearer end: the secant method, kept inside a bracket
         (an end that stays has its value halved: Illinois), after as many `halvings` of the bracket as the function is far from a line.
 
@@ -368,7 +373,7 @@ class QuadratureSolution(Solution):
         first = -jnp.log1p(-amounts / ceiling)
         left = ceiling - jnp.maximum(last, amounts)
         final = jnp.minimum(jnp.log1p(amounts / jnp.maximum(left, 1e-30)), widest)
-        width = self._sign_change(rising, first, jnp.maximum(first, final))
+        width = self._sign_change(rising, first, jnp.maximum(first, final), halvings=3 if self._narrow else 8)
         start = jnp.maximum(start_of(width), 0)
         return self._window(start, start + width)
 
@@ -381,7 +386,8 @@ class QuadratureSolution(Solution):
             def panel(index: int, time: jax.Array) -> jax.Array:
                 return time + self._integral(start + (end - start) * edges[index], start + (end - start) * edges[index + 1])
 
-            return lax.fori_loop(0, len(edges) - 1, panel, jnp.zeros_like(start))
+            months: jax.Array = lax.fori_loop(0, len(edges) - 1, panel, jnp.zeros_like(start))
+            return months
 
         if self.kink is None:
             return between(start, end)
@@ -397,8 +403,10 @@ class QuadratureSolution(Solution):
             return jnp.minimum(self._coordinate(level), end)
 
         def rising(level: jax.Array) -> jax.Array:
-            slope = self._slope(place(level))
-            return slope if self.ceiling is None else slope + 1
+            if self.ceiling is None:
+                return self._slope(level)
+            # At the ceiling itself nothing changes with w any more, and the sign would be lost.
+            return self._slope(jnp.minimum(place(level), 12)) + 1
 
         zero = jnp.zeros_like(last)
         fastest = self._sign_change(rising, zero, last, halvings=8)

@@ -43,7 +43,8 @@ class RecursionSolution(Solution):
     cut_off: jax.Array
 
     def _within(self, date: jax.Array) -> jax.Array:
-        return jnp.where(date <= self.horizon, date, jnp.inf)
+        # NaN is not beyond the horizon: a lane that failed must not pass for one that was late.
+        return jnp.where(date > self.horizon, jnp.inf, date)
 
     def _level_after(self, knot: int) -> jax.Array:
         """Doublings at a knot; a last step that was cut short, or stopped by the ceiling, ends below its multiple of `width`."""
@@ -58,7 +59,8 @@ class RecursionSolution(Solution):
             if rest > 1e-9 * self.width and knot + 1 < self.times.shape[0]:
                 date = date + self.durations[knot] * (rest / jnp.maximum(self._level_after(knot + 1) - knot * self.width, 1e-30))
             reached = (level <= self.last_level) & (knot < self.times.shape[0])
-            rows.append(jnp.where(reached, self._within(date), jnp.inf))
+            unreached = jnp.where(jnp.isnan(self.times[-1]), jnp.nan, jnp.inf)
+            rows.append(jnp.where(reached, self._within(date), unreached))
         return jnp.stack(rows)
 
     def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
@@ -148,7 +150,8 @@ class RecursionSolution(Solution):
             return jnp.where((low <= level) & (low < self.last_level), start + jnp.minimum(share, 1) * duration, date), None
 
         rows = (jnp.arange(self.durations.shape[0], dtype=self.times.dtype), self.times[:-1], self.durations)
-        return lax.scan(visit, jnp.zeros_like(level), rows)[0]
+        date: jax.Array = lax.scan(visit, jnp.zeros_like(level), rows)[0]
+        return date
 
     def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
         # t(x) is piecewise linear, so the shortest window starts or ends at a knot, or ends at the horizon.
@@ -171,7 +174,8 @@ class RecursionSolution(Solution):
                 least: jax.Array, knot: jax.Array, whole: int = whole, share: float = share, amount: float = amount
             ) -> tuple[jax.Array, None]:
                 def row(index: jax.Array) -> jax.Array:
-                    return lax.dynamic_index_in_dim(dates, jnp.clip(index, 0, steps), 0, False)
+                    date: jax.Array = lax.dynamic_index_in_dim(dates, jnp.clip(index, 0, steps), 0, False)
+                    return date
 
                 level = knot.astype(dtype) * self.width
                 start_here = row(knot + whole) + (row(knot + whole + 1) - row(knot + whole)) * share - row(knot)
@@ -195,7 +199,8 @@ class RecursionSolution(Solution):
             return jnp.where(start <= time, low + (high - low) * jnp.minimum((time - start) / duration, 1), level), None
 
         rows = (jnp.arange(self.durations.shape[0], dtype=self.times.dtype), self.times[:-1], self.durations)
-        return lax.scan(visit, jnp.zeros_like(self.last_level), rows)[0]
+        found: jax.Array = lax.scan(visit, jnp.zeros_like(self.last_level), rows)[0]
+        return found
 
     def level_at_horizon(self) -> jax.Array:
         return jnp.where(self.endless, jnp.inf, self._level_at(self.horizon))
@@ -215,7 +220,8 @@ class RecursionSolution(Solution):
 
         zero = jnp.zeros_like(self.last_level)
         # A lane that has ended stands still: its next "step" lasts NEVER months.
-        (shortest, date, longest, final), _ = lax.scan(visit, (zero + NEVER, zero, zero, zero), (self.times[:-1], self.durations))
+        begin: tuple[jax.Array, ...] = (zero + NEVER, zero, zero, zero)
+        (shortest, date, longest, final), _ = lax.scan(visit, begin, (self.times[:-1], self.durations))
 
         def pace(duration: jax.Array) -> jax.Array:
             return jnp.where(duration < NEVER, self.width / duration, 0)

@@ -16,8 +16,6 @@ SCALES = ("duration", "ratio", "signed", "count")
 FLOATS = st.floats(width=32, allow_nan=False)
 
 
-
-
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("per_octave", [4, 32])
 def test_edges_are_increasing_and_one_a_bin(scale, per_octave):

@@ -144,7 +144,13 @@ def test_every_option_makes_the_authors_steps(convention, retraining, boost, con
         year = models.get(NAME).doublings_per_year_of_progress(parameters)
         amounts = tuple(Window("w", months, speedup=speedup, rule="published").amount(year) for months, speedup in WINDOWS)
         windows = solution.shortest_knot_durations(tuple(amount.astype(int) for amount in amounts))
-        return solution.times, solution.last, solution.levels(TIMES)[0], windows, models.get(NAME).diagnostics(parameters, options, solution)
+        return (
+            solution.times,
+            solution.last,
+            solution.levels(TIMES)[0],
+            windows,
+            models.get(NAME).diagnostics(parameters, options, solution),
+        )
 
     times, last, levels, windows, diagnostics = ask(NAME, options, question, **values)
     amounts = [np.array([math.ceil(window_doublings(*window, s) / width - 1e-9) for s in share]) for window in WINDOWS]

@@ -60,7 +60,7 @@ def test_dates_and_levels(retraining, boost, constant):
 @pytest.mark.parametrize("retraining", ["none", "paper", "code"])
 def test_the_highest_pace_is_where_returns_pass_one(retraining):
     values = dict(zip(PARAMETERS, np.array(DRAWS).T, strict=True))
-    paces, dates = ask(
+    paces, _dates = ask(
         NAME, {"time": "continuous", "retraining": retraining}, lambda s, p: (s.paces(), s.dates((0.0,))), horizon=300.0, **values
     )
     mp.dps = 18
@@ -76,7 +76,7 @@ def test_the_highest_pace_is_where_returns_pass_one(retraining):
 
 @pytest.mark.parametrize("boost", ["code", "paper_linear"])
 def test_the_highest_pace_of_a_boost(boost):
-    highest, made, paces = ask(
+    highest, _made, paces = ask(
         NAME,
         {"time": "continuous", "boost": boost},
         lambda s, p: (s.paces(), *s.levels(tuple(TIMES.tolist()))),
@@ -108,7 +108,10 @@ def test_windows_against_a_search_over_fine_starts():
         dates, shortest = ask(
             NAME,
             options,
-            lambda s, p: (s.date_at(jnp.broadcast_to(jnp.asarray(fine)[:, None], (len(fine), len(DRAWS)))), s.shortest_durations((5.0, 24.0))),
+            lambda s, p: (
+                s.date_at(jnp.broadcast_to(jnp.asarray(fine)[:, None], (len(fine), len(DRAWS)))),
+                s.shortest_durations((5.0, 24.0)),
+            ),
             **values,
         )
         for row, steps in zip(shortest, (100, 480), strict=True):

@@ -219,7 +219,12 @@ def _brute_force_windows(ceiling, returns, exponent, limit, horizon, amounts):
 
 @pytest.mark.parametrize(
     ("ceiling", "returns", "exponent", "limit", "horizon"),
-    [("linear", 2.0, 0.8, 30.0, 40.0), ("log_distance", 1.5, 0.6, 25.0, 60.0), ("level", 0.7, 0.5, 20.0, 60.0), ("linear", 3.0, 0.5, 40.0, 6.0)],
+    [
+        ("linear", 2.0, 0.8, 30.0, 40.0),
+        ("log_distance", 1.5, 0.6, 25.0, 60.0),
+        ("level", 0.7, 0.5, 20.0, 60.0),
+        ("linear", 3.0, 0.5, 40.0, 6.0),
+    ],
 )
 def test_shortest_windows_by_brute_force(ceiling, returns, exponent, limit, horizon):
     amounts = (2.0, 7.5, 15.0, 19.9)

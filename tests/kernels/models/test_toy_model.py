@@ -29,7 +29,10 @@ def test_returns_are_the_inverse_logarithm_of_the_growth_factor():
 
 def test_blow_up_at_eight_months():
     levels, last, dates, paces = ask(
-        NAME, {}, lambda s, p: (s.levels((7.999, 8.001))[0], s.level_at_horizon(), s.dates((30.0, 1000.0)), s.paces()), paper_growth_factor=1.5
+        NAME,
+        {},
+        lambda s, p: (s.levels((7.999, 8.001))[0], s.level_at_horizon(), s.dates((30.0, 1000.0)), s.paces()),
+        paper_growth_factor=1.5,
     )
     assert levels[0, 0] > 20
     assert np.isinf(levels[1, 0])
@@ -41,7 +44,12 @@ def test_blow_up_at_eight_months():
 
 def test_dates_against_the_geometric_sum():
     random = np.random.default_rng(3)
-    growth, first, agis, pace = random.uniform(1.2, 4, 50), random.uniform(0.5, 9, 50), random.uniform(0.5, 5, 50), random.uniform(0.5, 3, 50)
+    growth, first, agis, pace = (
+        random.uniform(1.2, 4, 50),
+        random.uniform(0.5, 9, 50),
+        random.uniform(0.5, 5, 50),
+        random.uniform(0.5, 3, 50),
+    )
     given = {
         "paper_growth_factor": growth,
         "papers_for_first_doubling": first,
@@ -64,10 +72,14 @@ def test_levels_between_doublings_are_linear_in_time():
 
 
 def test_paces_and_windows():
-    paces, shortest = ask(NAME, {}, lambda s, p: (s.paces(), s.shortest_durations((1.0, 1.5, 400.0))), paper_growth_factor=3.0, horizon=60.0)
+    paces, shortest = ask(
+        NAME, {}, lambda s, p: (s.paces(), s.shortest_durations((1.0, 1.5, 400.0))), paper_growth_factor=3.0, horizon=60.0
+    )
     assert paces.highest[0] == pytest.approx(0.5)
     assert paces.date_of_highest[0] == 0
     # 2·(1.5^n − 1)/0.5 months for n doublings: the seventh begins at 41.6 months, the eighth at 64.3.
-    assert paces.lowest[0] == pytest.approx(1 / (2 * 1.5**6 * 1.5), rel=1e-9) or paces.lowest[0] == pytest.approx(1 / (2 * 1.5**6), rel=1e-9)
+    assert paces.lowest[0] == pytest.approx(1 / (2 * 1.5**6 * 1.5), rel=1e-9) or paces.lowest[0] == pytest.approx(
+        1 / (2 * 1.5**6), rel=1e-9
+    )
     np.testing.assert_allclose(shortest[:2, 0], [2, 3.5], rtol=1e-12)
     assert np.isinf(shortest[2, 0])
