@@ -11,10 +11,10 @@ demo: .venv/.installed
 	.venv/bin/siesweep run configs/davidson_houlden_2025.toml
 
 test: lint
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto --maxprocesses 4
 
 quick: .venv/.installed
-	.venv/bin/python -m pytest -m "not slow and not soak"
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 -m "not slow and not soak"
 
 soak: .venv/.installed
 	.venv/bin/python -m pytest -m soak

@@ -7,11 +7,21 @@ import os
 import shutil
 import tempfile
 
-_COMPILED = tempfile.mkdtemp(prefix="siesweep-compiled-")
-atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
+# Workers of a parallel run inherit the folder of the process that started them.
+if "SIESWEEP_TESTS" not in os.environ:
+    os.environ["SIESWEEP_TESTS"] = tempfile.mkdtemp(prefix="siesweep-compiled-")
+    atexit.register(shutil.rmtree, os.environ["SIESWEEP_TESTS"], ignore_errors=True)
 # Before JAX is imported, which reads it then.
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["SIESWEEP_TESTS"]
 
-import jax  # noqa: E402
+import jax
+import pytest
+from mpmath import mp
 
 jax.config.update("jax_num_cpu_devices", 2)
+
+
+@pytest.fixture(autouse=True)
+def digits():
+    """Digits of mpmath, which are global: what one test chooses is not what the next one gets."""
+    mp.dps = 30

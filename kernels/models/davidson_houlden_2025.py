@@ -121,7 +121,8 @@ class DavidsonHoulden2025(Model):
             return exponent * _LOG_2 * max(1 / local - 1, 1 - 1 / high, 0.0)
 
         nearest = bounds["distance_to_effective_limits"][0] * _DOUBLINGS_A_YEAR / bounds["software_share_of_progress"][1]
-        return panels_for(tolerance, steepest, nearest, deepest=exponent * _LOG_2 * _furthest(bounds))
+        deepest = exponent * _LOG_2 * _furthest(bounds)
+        return panels_for(tolerance, steepest, nearest, deepest, _is_regular(options))
 
     def solve(self, parameters: Mapping[str, jax.Array], options: Options, budget: Budget) -> Solution:
         if options["time"] == "recursion":
@@ -258,12 +259,17 @@ def _continuous(parameters: Mapping[str, jax.Array], options: Options, budget: B
     kink = limit * jnp.maximum(1 - 1 / returns, 0) if kinked else None
 
     def solution_until(end: jax.Array) -> QuadratureSolution:
-        return QuadratureSolution(log_doubling_time=log_doubling_time, ceiling=limit, horizon=end, budget=budget, kink=kink)
+        return QuadratureSolution(log_doubling_time, limit, end, budget, kink, _is_regular(options))
 
     if options["boost"] == "none":
         return solution_until(horizon)
     boost = _boost(parameters, options)
     return TimeChangedSolution(solution_until(boost.to_base(horizon)), boost.to_base, boost.to_calendar, boost.factor, horizon)
+
+
+def _is_regular(options: Options) -> bool:
+    """Whether the doubling time is finite at the limit: with retraining, or returns that do not fall."""
+    return bool(options["constant_returns"]) or options["retraining"] != "none"
 
 
 def _accumulated(exponent: jax.Array, q: jax.Array, start: jax.Array, drop: jax.Array) -> jax.Array:

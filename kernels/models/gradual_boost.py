@@ -27,7 +27,7 @@ class GradualBoost:
     def _growth(self) -> jax.Array:
         """ln(f_max/f_start), kept off zero, where the formulas divide by it."""
         growth = jnp.log(self.end / self.start)
-        return jnp.where(jnp.abs(growth) < 1e-5, 1e-5, growth)
+        return jnp.where(jnp.abs(growth) < 1e-12, 1e-12, growth)
 
     def speedup(self, time: jax.Array) -> jax.Array:
         """f at `time` months, shape (lanes,)."""

@@ -38,15 +38,21 @@ _CHANGE = 8.0
 _BENDS = {"float32": ((0.05, 3.0), (1e-6, 8.0)), "float64": ((1e-3, 3.0), (1e-13, 16.0))}
 """Widest panel in w whose slope changes by more than so much: beside an exponential, e^(c·e^(−w)) has powers of e^(−w) in it."""
 
+_CURVE = {"float32": 6.0, "float64": 8.0}
+"""Where w = x: by how much the integrand's logarithm may change over a panel for the bend of it alone."""
+
 _WINDOW_EDGES = {"float32": (0.0, 0.06, 0.25, 0.75, 0.94, 1.0), "float64": (0.0, 0.03, 0.1, 0.3, 0.7, 0.9, 0.97, 1.0)}
 """Panels of a window, graded toward both ends, where a window around the fastest pace has its time."""
 
 
-def panels_for(tolerance: float, steepest: Callable[[float], float], nearest_ceiling: float, deepest: float) -> Budget:
+def panels_for(
+    tolerance: float, steepest: Callable[[float], float], nearest_ceiling: float, deepest: float, regular: bool = False
+) -> Budget:
     """Panels and nodes for a relative error within `tolerance`.
 
     `steepest(share)` bounds |d ln T/dx| over all trajectories up to that share of the way to the ceiling (of MOST_DOUBLINGS without one);
-    `nearest_ceiling` is the least number of doublings to it; `deepest` bounds ln of how much shorter T becomes on the way.
+    `nearest_ceiling` is the least number of doublings to it; `deepest` bounds ln of how much shorter T becomes on the way;
+    `regular` says that they are regular at it.
     """
     share = 0.5 if nearest_ceiling < MOST_DOUBLINGS else 0.1
     direct = share * min(nearest_ceiling, MOST_DOUBLINGS)
@@ -55,8 +61,8 @@ def panels_for(tolerance: float, steepest: Callable[[float], float], nearest_cei
     # Measured, with some to spare: once T is too small to matter panels widen by a factor each, down a valley and up again.
     valley = 0.0 if nearest_ceiling == math.inf else math.log2(1 + deepest / _CHANGE)
     if tolerance > 1e-8:
-        return Budget(math.ceil(6 + 2.2 * valley), 8, direct, pitch)
-    return Budget(math.ceil(8 + 3 * valley), 16, direct, pitch)
+        return Budget(math.ceil(5 + 1.6 * valley) + (6 if regular else 0), 8, direct, pitch)
+    return Budget(math.ceil(7 + 2.4 * valley) + (4 if regular else 0), 16, direct, pitch)
 
 
 def _gauss_legendre(count: int, dtype: jnp.dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +100,8 @@ class _Panels(NamedTuple):
 class QuadratureSolution(Solution):
     """The law ln T(x), asked as `log_doubling_time(x, ln(1 − x/X))`, integrated on demand.
 
-    `ceiling` (lanes,), or None for no ceiling; `kink` (lanes,) is the level at which the law is not smooth, or None.
+    `ceiling` (lanes,), or None for no ceiling; `kink` (lanes,) is the level at which the law is not smooth, or None. `regular` says that
+    the law is smooth up to the ceiling, where it just ends: then w = x there, too.
     """
 
     log_doubling_time: Callable[[jax.Array, jax.Array], jax.Array]
@@ -102,6 +109,12 @@ class QuadratureSolution(Solution):
     horizon: jax.Array
     budget: Budget
     kink: jax.Array | None = None
+    regular: bool = False
+
+    @property
+    def _mapped(self) -> jax.Array | None:
+        """The ceiling, where w is not just x."""
+        return None if self.regular else self.ceiling
 
     @property
     def _narrow(self) -> bool:
@@ -110,32 +123,32 @@ class QuadratureSolution(Solution):
     # --- coordinates -----------------------------------------------------------------------------------------------------------------
 
     def _level(self, w: jax.Array) -> jax.Array:
-        return w if self.ceiling is None else -self.ceiling * _expm1(-w)
+        return w if self._mapped is None else -self._mapped * _expm1(-w)
 
     def _coordinate(self, level: jax.Array) -> jax.Array:
-        """w of a level; +inf at or beyond the ceiling."""
-        if self.ceiling is None:
+        """w of a level; +inf at or beyond a ceiling, unless the law is regular there."""
+        if self._mapped is None:
             return level
         # The difference is exact near the ceiling, where 1 − x/X would have lost its digits.
-        left = jnp.maximum(self.ceiling - level, 0) / self.ceiling
-        return -jnp.where(left < 0.5, jnp.log(left), jnp.log1p(-jnp.minimum(level / self.ceiling, 0.5)))
+        left = jnp.maximum(self._mapped - level, 0) / self._mapped
+        return -jnp.where(left < 0.5, jnp.log(left), jnp.log1p(-jnp.minimum(level / self._mapped, 0.5)))
 
     def _log_time(self, w: jax.Array) -> jax.Array:
         """ln T at w."""
-        return self.log_doubling_time(self._level(w), jnp.zeros_like(w) if self.ceiling is None else -w)
+        return self.log_doubling_time(self._level(w), jnp.zeros_like(w) if self._mapped is None else -w)
 
     def _log_integrand(self, w: jax.Array) -> jax.Array:
         """ln dt/dw at w."""
-        return self._log_time(w) if self.ceiling is None else self._log_time(w) + jnp.log(self.ceiling) - w
+        return self._log_time(w) if self._mapped is None else self._log_time(w) + jnp.log(self._mapped) - w
 
     def _with_slope(self, w: jax.Array) -> tuple[jax.Array, jax.Array]:
         """ln dt/dw at w, and its slope."""
-        if self.ceiling is None:
+        if self._mapped is None:
             return jax.jvp(self._log_time, (w,), (jnp.ones_like(w),))
         # dx/dw and d ln(1 − x/X)/dw are known: only the law itself is differentiated.
-        place, direction = (self._level(w), -w), (self.ceiling * jnp.exp(-w), -jnp.ones_like(w))
+        place, direction = (self._level(w), -w), (self._mapped * jnp.exp(-w), -jnp.ones_like(w))
         log_time, slope = jax.jvp(self.log_doubling_time, place, direction)
-        return log_time + jnp.log(self.ceiling) - w, slope - 1
+        return log_time + jnp.log(self._mapped) - w, slope - 1
 
     def _slope(self, w: jax.Array) -> jax.Array:
         return self._with_slope(w)[1]
@@ -149,12 +162,19 @@ class QuadratureSolution(Solution):
 
     # --- the panels ------------------------------------------------------------------------------------------------------------------
 
+    @property
+    def _end(self) -> jax.Array:
+        """w at which the law ends, (lanes,)."""
+        if self.regular and self.ceiling is not None:
+            return self.ceiling
+        return jnp.full_like(self.horizon, MOST_DOUBLINGS if self.ceiling is None else jnp.inf)
+
     @cached_property
     def _panels(self) -> _Panels:
         dtype = self.horizon.dtype
         resolution = 1e-7 if self._narrow else 1e-16
         small = math.log(resolution / 10)
-        end = jnp.asarray(jnp.inf if self.ceiling is not None else MOST_DOUBLINGS, dtype)
+        end = self._end
         kink = None if self.kink is None else self._coordinate(self.kink)
 
         def panel(carry: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
@@ -162,18 +182,23 @@ class QuadratureSolution(Solution):
             # ln of how far the integrand is below what matters beside the time already elapsed.
             below = jnp.maximum(small + jnp.log(time) - log, 0)
             allowed = _CHANGE + below
+            # The law need not be defined beyond its end, nor be the same function beyond a kink.
+            stop = end if kink is None else jnp.where(w < kink, jnp.minimum(kink, end), end)
+            furthest = stop - w
             steepest, uneven = jnp.maximum(jnp.abs(slope), 1e-6), jnp.zeros_like(w)
-            width = jnp.minimum(allowed / steepest, MOST_DOUBLINGS)
+            width = jnp.minimum(jnp.minimum(allowed / steepest, MOST_DOUBLINGS), furthest)
             # A law can be steepest here, at the far end, or, where it falls into line with the ceiling, between them.
             for share in (1, 0.5):
                 there = self._slope(w + share * width)
                 steepest, uneven = jnp.maximum(steepest, jnp.abs(there)), jnp.maximum(uneven, jnp.abs(there - slope))
-                width = jnp.minimum(allowed / steepest, MOST_DOUBLINGS)
-            for unevenness, widest in _BENDS[dtype.name]:
-                width = jnp.where((uneven > unevenness) & (below == 0), jnp.minimum(width, widest), width)
-            after = jnp.minimum(w + width, end)
-            if kink is not None:
-                after = jnp.where(w < kink, jnp.minimum(after, kink), after)
+                width = jnp.minimum(width, allowed / steepest)
+            if self._mapped is None:
+                bend = uneven * width / _CURVE[dtype.name]
+                width = jnp.where(below == 0, width * lax.rsqrt(jnp.maximum(bend, 1)), width)
+            else:
+                for unevenness, widest in _BENDS[dtype.name]:
+                    width = jnp.where((uneven > unevenness) & (below == 0), jnp.minimum(width, widest), width)
+            after = jnp.where(width < furthest, w + width, stop)
             # Nothing is left to add where an exponential has decayed.
             over = (uneven < _BENDS[dtype.name][-1][0]) & (jnp.exp(log) < -slope * time * resolution)
             after = jnp.where((time < self.horizon) & ~over, after, w)
@@ -197,7 +222,7 @@ class QuadratureSolution(Solution):
         tail = jnp.where(slope < 0, jnp.exp(logs[-1]) / jnp.maximum(-slope, 1e-30), jnp.inf)
         resolved = tail < times[-1] * (1e-6 if self._narrow else 1e-12)
         arrival = jnp.where(resolved, times[-1] + tail, jnp.inf)
-        return arrival if self.ceiling is not None else jnp.where(edges[-1] >= MOST_DOUBLINGS, times[-1], arrival)
+        return arrival if self._mapped is not None else jnp.where(edges[-1] >= self._end, times[-1], arrival)
 
     @property
     def cut_off(self) -> jax.Array:  # type: ignore[override]
@@ -256,19 +281,20 @@ class QuadratureSolution(Solution):
         """Months between two levels that are far from every ceiling, shape (lanes,)."""
         dtype = self.horizon.dtype
         nodes, weights = _gauss_legendre(self.budget.nodes, dtype)
+        # Few levels are asked, outside loops: arrays of all the points compile fastest here.
+        column = nodes.reshape(-1, 1)
         if self.kink is None:
-            # Here the points are the same in all lanes, and one array of them compiles fastest.
             points = (start + (end - start) * nodes.astype(float)).astype(dtype)
             rows = self._time_at(jnp.broadcast_to(points[:, None], (len(points), *self.horizon.shape)))
             return _weighted_sum(weights * dtype.type(end - start), rows)
         kink = jnp.clip(self.kink, start, end)
         below, above = kink - start, end - kink
-        before = below * _weighted_sum(weights, (self._time_at(start + below * node) for node in nodes))
-        return before + above * _weighted_sum(weights, (self._time_at(kink + above * node) for node in nodes))
+        before = below * _weighted_sum(weights, self._time_at(start + below * column))
+        return before + above * _weighted_sum(weights, self._time_at(kink + above * column))
 
     def _time_at(self, x: jax.Array) -> jax.Array:
         """T at levels far from every ceiling, months."""
-        log_remaining = jnp.zeros_like(x) if self.ceiling is None else jnp.log(1 - x / self.ceiling)
+        log_remaining = jnp.zeros_like(x) if self._mapped is None else jnp.log(1 - x / self._mapped)
         return jnp.exp(self.log_doubling_time(x, log_remaining))
 
     def level_at(self, time: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -348,12 +374,16 @@ class QuadratureSolution(Solution):
 
     def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
         amounts, last = self._rows(doublings), self._level_at_horizon
-        if self.ceiling is None:
-            furthest = jnp.maximum(last - amounts, 0)
-            start = self._sign_change(lambda x: self._log_time(x + amounts) - self._log_time(x), jnp.zeros_like(furthest), furthest)
-            durations = self._window(start, start + amounts)
+        if self._mapped is not None:
+            durations = self._shortest_below_ceiling(amounts, last, self._mapped)
         else:
-            durations = self._shortest_below_ceiling(amounts, last, self.ceiling)
+            furthest = jnp.maximum(last - amounts, 0)
+
+            def rising(x: jax.Array) -> jax.Array:
+                return self._log_time(x + amounts) - self._log_time(x)
+
+            start = self._sign_change(rising, jnp.zeros_like(furthest), furthest, halvings=3 if self._narrow else 8)
+            durations = self._window(start, start + amounts)
         return jnp.where(last >= amounts, durations, jnp.inf)
 
     def _shortest_below_ceiling(self, amounts: jax.Array, last: jax.Array, ceiling: jax.Array) -> jax.Array:
@@ -363,18 +393,19 @@ class QuadratureSolution(Solution):
         amounts = jnp.minimum(amounts, 0.999999 * ceiling)
         widest = self._panels.edges[-1] + 1
 
-        def start_of(width: jax.Array) -> jax.Array:
-            return -jnp.log(amounts / (-_expm1(-width) * ceiling))
+        def left_at_start(width: jax.Array) -> jax.Array:
+            return amounts / -_expm1(-width)
 
         def rising(width: jax.Array) -> jax.Array:
-            start = start_of(width)
-            return self._log_time(start + width) - self._log_time(start)
+            left = left_at_start(width)
+            log_remaining, start = jnp.log(left / ceiling), ceiling - left
+            return self.log_doubling_time(start + amounts, log_remaining - width) - self.log_doubling_time(start, log_remaining)
 
         first = -jnp.log1p(-amounts / ceiling)
         left = ceiling - jnp.maximum(last, amounts)
         final = jnp.minimum(jnp.log1p(amounts / jnp.maximum(left, 1e-30)), widest)
         width = self._sign_change(rising, first, jnp.maximum(first, final), halvings=3 if self._narrow else 8)
-        start = jnp.maximum(start_of(width), 0)
+        start = jnp.maximum(-jnp.log(left_at_start(width) / ceiling), 0)
         return self._window(start, start + width)
 
     def _window(self, start: jax.Array, end: jax.Array) -> jax.Array:
@@ -403,7 +434,7 @@ class QuadratureSolution(Solution):
             return jnp.minimum(self._coordinate(level), end)
 
         def rising(level: jax.Array) -> jax.Array:
-            if self.ceiling is None:
+            if self._mapped is None:
                 return self._slope(level)
             # At the ceiling itself nothing changes with w any more, and the sign would be lost.
             return self._slope(jnp.minimum(place(level), 12)) + 1

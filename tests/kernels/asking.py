@@ -11,7 +11,6 @@ import numpy as np
 
 from kernels import models
 from kernels.models import Options
-from kernels.solvers.solution import Solution
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
 
@@ -32,9 +31,9 @@ def lanes_of(model_name: str, options: Options, given: Mapping[str, Any]) -> dic
 def ask(
     model_name: str,
     options: Options,
-    question: Callable[[Solution, Mapping[str, jax.Array]], Any],
+    question: Callable[[Any, Mapping[str, jax.Array]], Any],
     precision: str = "float64",
-    tolerance: float | None = None,
+    /,
     **given: Any,
 ) -> Any:
     """`question(solution, parameters)`, any tree of arrays, for lanes with the parameters `given` (numbers or arrays), as NumPy arrays."""
@@ -43,7 +42,7 @@ def ask(
     lanes = lanes_of(model_name, options, given)
     bounds = {name: (float(value.min()), float(value.max())) for name, value in lanes.items()}
     model.check(options, bounds)
-    budget = model.budget(options, bounds, TOLERANCE[precision] if tolerance is None else tolerance)
+    budget = model.budget(options, bounds, TOLERANCE[precision])
 
     def answer(parameters: Mapping[str, jax.Array]) -> Any:
         return question(model.solve(parameters, options, budget), parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,13 +13,13 @@ from hypothesis import strategies as st
 
 from kernels.statistics import Bins, count_true, pairwise_sum, sum_by_replicate
 
-SCALES = ("duration", "ratio", "signed", "count")
+SCALES: tuple[Any, ...] = ("duration", "ratio", "signed", "count")
 FLOATS = st.floats(width=32, allow_nan=False)
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("per_octave", [4, 32])
-def test_edges_are_increasing_and_one_a_bin(scale, per_octave):
+def test_edges_are_increasing_and_one_a_bin(scale: Any, per_octave: Any) -> None:
     bins = Bins(scale, per_octave)
     assert len(bins.edges) == bins.count
     assert np.all(np.diff(bins.edges) > 0)
@@ -29,7 +30,7 @@ def test_edges_are_increasing_and_one_a_bin(scale, per_octave):
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("per_octave", [4, 32])
-def test_every_edge_begins_its_bin(scale, per_octave):
+def test_every_edge_begins_its_bin(scale: Any, per_octave: Any) -> None:
     bins = Bins(scale, per_octave)
     edges = bins.edges[bins.edges >= 0]
     index = np.asarray(bins.index(jnp.asarray(edges, jnp.float32)))
@@ -41,7 +42,7 @@ def test_every_edge_begins_its_bin(scale, per_octave):
 @pytest.mark.parametrize("scale", SCALES)
 @settings(max_examples=60, deadline=None)
 @given(values=st.lists(FLOATS, min_size=1, max_size=40))
-def test_index_finds_the_bin(scale, values):
+def test_index_finds_the_bin(scale: Any, values: Any) -> None:
     bins = Bins(scale, 32)
     array = np.array(values, np.float32)
     if scale != "signed":
@@ -57,7 +58,7 @@ def test_index_finds_the_bin(scale, values):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_histograms_against_numpy(scale):
+def test_histograms_against_numpy(scale: Any) -> None:
     random = np.random.default_rng(1)
     values = np.exp(random.normal(0, 8, 20000)).astype(np.float32)
     if scale == "signed":
@@ -69,7 +70,7 @@ def test_histograms_against_numpy(scale):
     assert ours[-1] == np.isinf(values).sum()
 
 
-def test_infinity_has_a_bin_of_its_own():
+def test_infinity_has_a_bin_of_its_own() -> None:
     for scale in SCALES:
         bins = Bins(scale, 32)
         largest = np.finfo(np.float32).max
@@ -87,7 +88,7 @@ def test_infinity_has_a_bin_of_its_own():
     replicates=st.sampled_from([1, 2, 4]),
     cut=st.sampled_from([1, 2, 4, 8]),
 )
-def test_pairwise_sums_are_near_exact_and_split_anywhere_in_powers_of_two(values, replicates, cut):
+def test_pairwise_sums_are_near_exact_and_split_anywhere_in_powers_of_two(values: Any, replicates: Any, cut: Any) -> None:
     rows = 64
     array = np.resize(np.array(values, np.float32), rows * replicates)
     whole = np.asarray(sum_by_replicate(jnp.asarray(array), replicates))
@@ -100,7 +101,7 @@ def test_pairwise_sums_are_near_exact_and_split_anywhere_in_powers_of_two(values
     np.testing.assert_array_equal(np.asarray(pairwise_sum(sums)), whole)
 
 
-def test_counts_by_replicate():
+def test_counts_by_replicate() -> None:
     random = np.random.default_rng(2)
     flags = random.random((3, 4096)) < 0.3
     expected = [[row[replicate::16].sum() for replicate in range(16)] for row in flags]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,10 +22,10 @@ TIMES = np.linspace(0.0, 48.0, 401)
 COMBINATIONS = tuple(itertools.product(("none", "paper", "code"), ("none", "code", "paper_linear"), (False, True)))
 
 
-def _oracle(draw, retraining, boost, constant):
+def _oracle(draw: Any, retraining: Any, boost: Any, constant: Any) -> Any:
     first = 3 / draw[0] if boost == "none" else 3 / 1.1
-    options = {"retraining": retraining, "boost": boost, "constant_returns": constant}
-    return Continuous(first, *draw[1:], boost_start=0.1, boost_max=draw[0], **options)
+    options: dict[str, Any] = {"retraining": retraining, "boost": boost, "constant_returns": constant}
+    return Continuous(first, draw[1], draw[2], draw[3], boost_start=0.1, boost_max=draw[0], **options)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def _oracle(draw, retraining, boost, constant):
     # The paper's retraining takes mpmath seconds.
     [pytest.param(*row, marks=pytest.mark.slow if row[0] == "paper" and row[1] != "none" else ()) for row in COMBINATIONS],
 )
-def test_dates_and_levels(retraining, boost, constant):
+def test_dates_and_levels(retraining: Any, boost: Any, constant: Any) -> None:
     options = {"time": "continuous", "retraining": retraining, "boost": boost, "constant_returns": constant}
     # Far from the limit, where dates are integrated directly, beyond it, and within a thousandth of the way to the limit.
     levels, times = (0.4, 24.0, 58.36, 80.0), (0.5, 20.0)
@@ -58,7 +59,7 @@ def test_dates_and_levels(retraining, boost, constant):
 
 
 @pytest.mark.parametrize("retraining", ["none", "paper", "code"])
-def test_the_highest_pace_is_where_returns_pass_one(retraining):
+def test_the_highest_pace_is_where_returns_pass_one(retraining: Any) -> None:
     values = dict(zip(PARAMETERS, np.array(DRAWS).T, strict=True))
     paces, _dates = ask(
         NAME, {"time": "continuous", "retraining": retraining}, lambda s, p: (s.paces(), s.dates((0.0,))), horizon=300.0, **values
@@ -75,7 +76,7 @@ def test_the_highest_pace_is_where_returns_pass_one(retraining):
 
 
 @pytest.mark.parametrize("boost", ["code", "paper_linear"])
-def test_the_highest_pace_of_a_boost(boost):
+def test_the_highest_pace_of_a_boost(boost: Any) -> None:
     highest, _made, paces = ask(
         NAME,
         {"time": "continuous", "boost": boost},
@@ -88,7 +89,7 @@ def test_the_highest_pace_of_a_boost(boost):
     assert highest.date_of_highest[0] == pytest.approx(TIMES[paces.argmax()], abs=0.1)
 
 
-def test_small_steps_of_the_recursion_tend_to_it():
+def test_small_steps_of_the_recursion_tend_to_it() -> None:
     values = dict(zip(PARAMETERS, DRAWS[0], strict=True))
     options = {"initial_doubling_convention": "single", "time": "continuous"}
     (exact,) = ask(NAME, options, lambda s, p: s.dates((24.0,))[0], horizon=300.0, **values)
@@ -100,7 +101,7 @@ def test_small_steps_of_the_recursion_tend_to_it():
     assert errors[0] / errors[1] == pytest.approx(2, abs=0.05)
 
 
-def test_windows_against_a_search_over_fine_starts():
+def test_windows_against_a_search_over_fine_starts() -> None:
     values = dict(zip(PARAMETERS, np.array(DRAWS).T, strict=True))
     fine = np.arange(0.0, 88.0, 0.05)
     for retraining in ("none", "paper", "code"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ GEOMETRIC = {"convention": "geometric"}
 CEILINGS = ("linear", "log_distance", "level")
 
 
-def _log_time(ceiling, returns, exponent, limit, x, left=None):
+def _log_time(ceiling: Any, returns: Any, exponent: Any, limit: Any, x: Any, left: Any = None) -> Any:
     """ln T/T(0) at x doublings, `left` of the share 1 of the way to the limit, in mpmath."""
     beta, x, limit = mpf(exponent) / mpf(returns), mpf(x), mpf(limit)
     left = 1 - x / limit if left is None else left
@@ -35,7 +36,7 @@ def _log_time(ceiling, returns, exponent, limit, x, left=None):
     return -log2 * mpf(exponent) * x - factor
 
 
-def _date(ceiling, returns, exponent, limit, x, first=1.0):
+def _date(ceiling: Any, returns: Any, exponent: Any, limit: Any, x: Any, first: Any = 1.0) -> Any:
     """t(x) in u = −ln(1 − x/X), in which no ceiling is singular."""
     if ceiling == "constant":
         phi = mpf(exponent) * (1 - 1 / mpf(returns)) * mp.log(2)
@@ -44,7 +45,7 @@ def _date(ceiling, returns, exponent, limit, x, first=1.0):
     end = -mp.log(1 - mpf(x) / limit)
     breaks = [end * mpf(k) / 8 for k in range(9)]
 
-    def integrand(u):
+    def integrand(u: Any) -> Any:
         return mp.exp(_log_time(ceiling, returns, exponent, limit, -limit * mp.expm1(-u), mp.exp(-u)) - u)
 
     return mpf(first) * limit * mp.quad(integrand, breaks)
@@ -55,7 +56,7 @@ def _date(ceiling, returns, exponent, limit, x, first=1.0):
     [(0.7, 1.345900, (30.44, 40.97, 55.14, 74.21, 99.88)), (3.0, 0.629961, (30.44, 19.17, 12.08, 7.61, 4.79))],
 )
 @pytest.mark.parametrize("precision", ["float64", "float32"])
-def test_geometric_doublings(returns, ratio, days, precision):
+def test_geometric_doublings(returns: Any, ratio: Any, days: Any, precision: Any) -> None:
     dates = ask(NAME, GEOMETRIC, lambda s, p: s.dates((1.0, 2.0, 3.0, 4.0, 5.0)), precision, returns=returns)[:, 0]
     lengths = np.diff(dates.astype(float), prepend=0)
     np.testing.assert_allclose(lengths[1:] / lengths[:-1], ratio, atol=1e-6 if precision == "float64" else 1e-5)
@@ -63,24 +64,28 @@ def test_geometric_doublings(returns, ratio, days, precision):
     np.testing.assert_allclose(dates, np.cumsum((2 ** (1 / returns - 1)) ** np.arange(5)), rtol=1e-12 if precision == "float64" else 1e-6)
 
 
-def test_a_factor_of_32_takes_300_days():
+def test_a_factor_of_32_takes_300_days() -> None:
     assert ask(NAME, GEOMETRIC, lambda s, p: s.dates((5.0,)), returns=0.7)[0, 0] * MONTH == pytest.approx(300.6, abs=0.05)
 
 
-def test_doublings_a_year_of_a_fizzle_that_starts_at_three_days():
+def test_doublings_a_year_of_a_fizzle_that_starts_at_three_days() -> None:
     given = {"initial_doubling_time": 3 / MONTH, "returns": 0.9}
     made = ask(NAME, GEOMETRIC, lambda s, p: s.levels((12.0, 24.0, 36.0))[0], **given)[:, 0]
     np.testing.assert_allclose(np.diff(made, prepend=0), [30.833, 8.381, 5.052], atol=6e-4)
 
 
+def _around(time: float) -> Any:
+    return lambda s, p: (*s.levels((time * (1 - 1e-9), time * (1 + 1e-9)))[0], s.paces().highest, s.dates((999.0,))[0])
+
+
 @pytest.mark.parametrize("returns", [1.1, 3.0])
-def test_blow_up_times(returns):
+def test_blow_up_times(returns: Any) -> None:
     q, phi = 2 ** (1 / returns - 1), (1 - 1 / returns)
     for convention, blow_up in (("geometric", 1 / (1 - q)), ("instantaneous", 1 / (phi * math.log(2)))):
         early, late, highest, last = ask(
             NAME,
             {"convention": convention},
-            lambda s, p, end=blow_up: (*s.levels((end * (1 - 1e-9), end * (1 + 1e-9)))[0], s.paces().highest, s.dates((999.0,))[0]),
+            _around(blow_up),
             returns=returns,
         )
         assert early[0] == pytest.approx(math.log2(1e9) / phi, rel=1e-5)
@@ -91,7 +96,7 @@ def test_blow_up_times(returns):
         assert 1 / (1 - q) * MONTH == pytest.approx(82.2547, abs=1e-4)
 
 
-def test_returns_of_one_are_exponential_whatever_the_exponent():
+def test_returns_of_one_are_exponential_whatever_the_exponent() -> None:
     exponents = np.array([0.1, 0.5, 1.0, 1.4])
     for precision, tolerance in (("float64", 1e-12), ("float32", 3e-7)):
         for convention in ("instantaneous", "geometric"):
@@ -108,7 +113,7 @@ def test_returns_of_one_are_exponential_whatever_the_exponent():
             np.testing.assert_array_equal(paces.at_horizon, paces.at_start)
 
 
-def test_a_lower_exponent_pulls_every_curve_toward_returns_of_one():
+def test_a_lower_exponent_pulls_every_curve_toward_returns_of_one() -> None:
     exponents = np.array([1.0, 0.7, 0.4, 0.1])
     for returns, faster in ((0.6, True), (2.0, False)):
         (dates,) = ask(NAME, {}, lambda s, p: s.dates((8.0,)), returns=returns, parallel_exponent=exponents)
@@ -119,7 +124,7 @@ def test_a_lower_exponent_pulls_every_curve_toward_returns_of_one():
 
 @pytest.mark.parametrize("ceiling", CEILINGS)
 @pytest.mark.parametrize("convention", ["instantaneous", "geometric"])
-def test_ceilings_against_integrals(ceiling, convention):
+def test_ceilings_against_integrals(ceiling: Any, convention: Any) -> None:
     cases = [(0.6, 1.0, 12.3), (1.7, 0.4, 20.0), (3.0, 1.3, 40.0), (6.0, 0.15, 9.5), (1.0, 0.8, 300.0)]
     returns, exponent, limit = np.array(cases).T
     levels = (0.5, 3.0, 7.0, 9.4, 9.4999, 19.9)
@@ -135,7 +140,7 @@ def test_ceilings_against_integrals(ceiling, convention):
 
 
 @pytest.mark.parametrize("ceiling", CEILINGS)
-def test_far_ceilings_tend_to_constant_returns(ceiling):
+def test_far_ceilings_tend_to_constant_returns(ceiling: Any) -> None:
     given = {"returns": np.array([0.7, 1.0, 2.5]), "parallel_exponent": 0.8}
     levels = (1.0, 5.0, 10.0)
     constant = ask(NAME, {}, lambda s, p: s.dates(levels), **given)
@@ -151,7 +156,7 @@ def test_far_ceilings_tend_to_constant_returns(ceiling):
 
 
 @pytest.mark.parametrize(("ceiling", "power"), [("linear", 0.4), ("linear", 0.95), ("level", 0.4), ("level", 0.95)])
-def test_arrival_in_finite_time(ceiling, power):
+def test_arrival_in_finite_time(ceiling: Any, power: Any) -> None:
     # a < 1: u = −ln(1 − x/X) to infinity has a finite integral, whose tail beyond u = U is e^((a−1)U)/(1 − a).
     limit, returns = 10.0, 3.0
     exponent = power * returns / (limit * math.log(2)) if ceiling == "linear" else power * returns / (1 - 2**-limit)
@@ -160,7 +165,7 @@ def test_arrival_in_finite_time(ceiling, power):
         NAME, options, lambda s, p: (*s.dates((limit, 10.5)), s.level_at_horizon(), *s.levels((9e3,))), **given
     )
 
-    def integrand(u):
+    def integrand(u: Any) -> Any:
         return mp.exp(_log_time(ceiling, returns, exponent, limit, -mpf(limit) * mp.expm1(-u), mp.exp(-u)) - u)
 
     with mp.workdps(20):
@@ -174,7 +179,7 @@ def test_arrival_in_finite_time(ceiling, power):
 
 
 @pytest.mark.parametrize("ceiling", CEILINGS)
-def test_no_arrival_where_the_power_is_one_or_more(ceiling):
+def test_no_arrival_where_the_power_is_one_or_more(ceiling: Any) -> None:
     given = {"returns": 1.2, "parallel_exponent": 1.0, "distance_to_limits": 30.0, "horizon": 1e6}
     arrival, last = ask(NAME, {"ceiling": ceiling}, lambda s, p: (s.dates((30.0,))[0], s.level_at_horizon()), **given)
     if ceiling == "level":
@@ -185,7 +190,7 @@ def test_no_arrival_where_the_power_is_one_or_more(ceiling):
     assert 10 < last[0] < 30
 
 
-def test_the_highest_pace_of_a_linear_ceiling_in_closed_form():
+def test_the_highest_pace_of_a_linear_ceiling_in_closed_form() -> None:
     returns, exponent, limit = np.array([1.5, 3.0, 1.01, 0.8]), np.array([0.5, 1.0, 0.3, 0.6]), np.array([20.0, 60.0, 88.0, 30.0])
     given = {"returns": returns, "parallel_exponent": exponent, "distance_to_limits": limit, "horizon": 1e4}
     for precision, tolerance in (("float64", 1e-9), ("float32", 2e-5)):
@@ -198,10 +203,10 @@ def test_the_highest_pace_of_a_linear_ceiling_in_closed_form():
         np.testing.assert_allclose(paces.date_of_highest, dates, rtol=1e-3 if precision == "float32" else 1e-5, atol=1e-6)
 
 
-def _brute_force_windows(ceiling, returns, exponent, limit, horizon, amounts):
+def _brute_force_windows(ceiling: Any, returns: Any, exponent: Any, limit: Any, horizon: Any, amounts: Any) -> Any:
     """Shortest windows on a fine grid of SciPy's solution of dt/dx = T."""
 
-    def slope(x, _):
+    def slope(x: Any, _: Any) -> Any:
         return [math.exp(float(_log_time(ceiling, returns, exponent, limit, x)))]
 
     end = min(limit - 1e-3, 60.0) if ceiling != "constant" else 60.0
@@ -226,7 +231,7 @@ def _brute_force_windows(ceiling, returns, exponent, limit, horizon, amounts):
         ("linear", 3.0, 0.5, 40.0, 6.0),
     ],
 )
-def test_shortest_windows_by_brute_force(ceiling, returns, exponent, limit, horizon):
+def test_shortest_windows_by_brute_force(ceiling: Any, returns: Any, exponent: Any, limit: Any, horizon: Any) -> None:
     amounts = (2.0, 7.5, 15.0, 19.9)
     given = {"returns": returns, "parallel_exponent": exponent, "distance_to_limits": limit, "horizon": horizon}
     expected = _brute_force_windows(ceiling, returns, exponent, limit, horizon, amounts)
@@ -237,7 +242,7 @@ def test_shortest_windows_by_brute_force(ceiling, returns, exponent, limit, hori
 
 
 @pytest.mark.parametrize("ceiling", ["constant", *CEILINGS])
-def test_float32_keeps_the_digits_that_are_promised(ceiling):
+def test_float32_keeps_the_digits_that_are_promised(ceiling: Any) -> None:
     random = np.random.default_rng(4)
     values = {
         "returns": np.exp(random.uniform(np.log(0.3), np.log(6), 4096)),
@@ -265,7 +270,7 @@ def test_float32_keeps_the_digits_that_are_promised(ceiling):
     assert np.all(np.abs(reached - 240)[np.isfinite(single) != np.isfinite(double)] <= 2e-5 * 240)
 
 
-def test_a_first_doubling_that_the_ceiling_forbids_is_refused():
+def test_a_first_doubling_that_the_ceiling_forbids_is_refused() -> None:
     model, options = models.get(NAME), {"ceiling": "linear", "convention": "geometric"}
     bounds = {name: (float(value.min()), float(value.max())) for name, value in lanes_of(NAME, {}, {"distance_to_limits": 1.0}).items()}
     with pytest.raises(ModelError, match="distance_to_limits"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +14,18 @@ from tests.kernels.asking import ask
 NAME = "toy_model"
 
 
+def _date(level: int, solution: Any, parameters: Any) -> Any:
+    return solution.dates((float(level),))[0]
+
+
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize(("growth", "months"), [(3.0, (2, 3, 4.5)), (1.5, (2, 1.5, 1.125)), (2.0, (2, 2, 2))])
-def test_months_of_the_first_doublings(growth, months, precision):
+def test_months_of_the_first_doublings(growth: Any, months: Any, precision: Any) -> None:
     dates = ask(NAME, {}, lambda s, p: s.dates((1.0, 2.0, 3.0)), precision, paper_growth_factor=growth)[:, 0]
     np.testing.assert_allclose(np.diff(dates, prepend=0), months, rtol=1e-12 if precision == "float64" else 1e-6)
 
 
-def test_returns_are_the_inverse_logarithm_of_the_growth_factor():
+def test_returns_are_the_inverse_logarithm_of_the_growth_factor() -> None:
     # One doubling of AGIs is one doubling of software; papers double every log2(m) doublings less.
     for growth, returns in ((3.0, 0.630930), (1.5, 1.709511), (2.0, 1.0)):
         first, second = ask(NAME, {}, lambda s, p: s.durations[:2, 0], paper_growth_factor=growth)
@@ -27,7 +33,7 @@ def test_returns_are_the_inverse_logarithm_of_the_growth_factor():
         assert 1 / papers == pytest.approx(returns, abs=1e-6)
 
 
-def test_blow_up_at_eight_months():
+def test_blow_up_at_eight_months() -> None:
     levels, last, dates, paces = ask(
         NAME,
         {},
@@ -42,7 +48,7 @@ def test_blow_up_at_eight_months():
     assert dates[1, 0] == pytest.approx(8.0, rel=1e-9)
 
 
-def test_dates_against_the_geometric_sum():
+def test_dates_against_the_geometric_sum() -> None:
     random = np.random.default_rng(3)
     growth, first, agis, pace = (
         random.uniform(1.2, 4, 50),
@@ -60,18 +66,18 @@ def test_dates_against_the_geometric_sum():
     for level in (1, 5, 12):
         exact = sum(first / (agis * pace) * (growth / 2) ** k for k in range(level))
         expected = np.where(exact <= 120, exact, np.inf)
-        np.testing.assert_allclose(ask(NAME, {}, lambda s, p, level=level: s.dates((float(level),))[0], **given), expected, rtol=1e-12)
-        single = ask(NAME, {}, lambda s, p, level=level: s.dates((float(level),))[0], "float32", **given)
+        np.testing.assert_allclose(ask(NAME, {}, partial(_date, level), **given), expected, rtol=1e-12)
+        single = ask(NAME, {}, partial(_date, level), "float32", **given)
         np.testing.assert_allclose(single, expected, rtol=4e-6)
 
 
-def test_levels_between_doublings_are_linear_in_time():
+def test_levels_between_doublings_are_linear_in_time() -> None:
     levels, pace = ask(NAME, {}, lambda s, p: s.levels((0.0, 1.0, 2.0, 3.5, 5.0)), paper_growth_factor=3.0)
     np.testing.assert_allclose(levels[:, 0], [0, 0.5, 1, 1.5, 2], atol=1e-12)
     np.testing.assert_allclose(pace[[1, 3], 0], [1 / 2, 1 / 3], rtol=1e-12)
 
 
-def test_paces_and_windows():
+def test_paces_and_windows() -> None:
     paces, shortest = ask(
         NAME, {}, lambda s, p: (s.paces(), s.shortest_durations((1.0, 1.5, 400.0))), paper_growth_factor=3.0, horizon=60.0
     )
