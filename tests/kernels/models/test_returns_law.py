@@ -123,7 +123,7 @@ def test_a_lower_exponent_pulls_every_curve_toward_returns_of_one() -> None:
 
 
 @pytest.mark.parametrize("ceiling", CEILINGS)
-@pytest.mark.parametrize("convention", ["instantaneous", "geometric"])
+@pytest.mark.parametrize("convention", ["instantaneous", pytest.param("geometric", marks=pytest.mark.slow)])
 def test_ceilings_against_integrals(ceiling: Any, convention: Any) -> None:
     cases = [(0.6, 1.0, 12.3), (1.7, 0.4, 20.0), (3.0, 1.3, 40.0), (6.0, 0.15, 9.5), (1.0, 0.8, 300.0)]
     returns, exponent, limit = np.array(cases).T
@@ -227,7 +227,7 @@ def _brute_force_windows(ceiling: Any, returns: Any, exponent: Any, limit: Any, 
     [
         ("linear", 2.0, 0.8, 30.0, 40.0),
         ("log_distance", 1.5, 0.6, 25.0, 60.0),
-        ("level", 0.7, 0.5, 20.0, 60.0),
+        pytest.param("level", 0.7, 0.5, 20.0, 60.0, marks=pytest.mark.slow),
         ("linear", 3.0, 0.5, 40.0, 6.0),
     ],
 )
