@@ -77,12 +77,11 @@ class RecursionSolution(Solution):
         counted = knots.astype(self.times.dtype)
         low = jnp.minimum((counted - 1) * self.width, self.last_level)
         high = jnp.minimum(counted * self.width, self.last_level)
-        # Beyond the last row there is no step; a lane is there either because it has stopped, or because it was cut off.
-        under_way = ending > begun
-        length = jnp.where(under_way, ending - begun, 1)
+        # Beyond the last row there is no step: any length will do, since nothing is made in it.
+        length = (ending - begun) + (knots == self.times.shape[0]).astype(self.times.dtype)
         beyond = self.endless & (asked > self.times[-1])
-        share, pace = jnp.where(under_way, (asked - begun) / length, 0), jnp.where(under_way, (high - low) / length, 0)
-        return jnp.where(beyond, jnp.inf, low + (high - low) * share), jnp.where(beyond, jnp.inf, pace)
+        level = low + (high - low) * ((asked - begun) / length)
+        return jnp.where(beyond, jnp.inf, level), jnp.where(beyond, jnp.inf, (high - low) / length)
 
     def shortest_knot_durations(self, doublings: tuple[int | jax.Array, ...]) -> jax.Array:
         """The least months from a knot to a later one with at least so many doublings made between them, shape (doublings, lanes); NEVER
