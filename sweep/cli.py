@@ -145,17 +145,20 @@ def status(store: Path, config: bool) -> None:
 @main.command()
 @click.argument("name", required=False)
 def models(name: str | None) -> None:
-    """List the models, or the parameters and options of one."""
+    """List the models, or the parameters and options of one: of ours, installed, or your own (FILE.py:CLASS)."""
     from kernels import models as known
-    from sweep.errors import SpecError, near
+    from sweep.errors import Fault, SpecError
+    from sweep.model_source import find, installed
     from sweep.printing import show_model, show_models
 
     if name is None:
-        show_models([known.get(each) for each in known.names()])
+        show_models([known.get(each) for each in known.names()], sorted(installed()))
         return
-    if name not in known.names():
-        raise SpecError("siesweep models", "NAME", name, "no such model", near(name, known.names(), "models"))
-    show_model(known.get(name))
+    try:
+        model = find(name, Path.cwd()).model()
+    except Fault as fault:
+        raise SpecError("siesweep models", "NAME", name, fault.problem, fault.fix) from None
+    show_model(model)
 
 
 @main.command()
@@ -193,3 +196,13 @@ def _load(config: Path, draws: int | None, seed: int | None, settings: tuple[str
     if seed is not None:
         overrides["sweep.seed"] = seed
     return load(config, overrides)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change an input, e.g. labour_share=0.3.")
+def calculate(name: str | None, settings: tuple[str, ...]) -> None:
+    """List the calculators, or print the result of one beside what its source prints."""
+    from sweep.calculators.tables import show
+
+    show(name, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
@@ -17,6 +18,7 @@ DEFAULT_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 the sum of many rounded steps); float64 is for references, and its solvers reach 1e-9 at little cost."""
 
 _Whole = Annotated[int, Field(strict=True, ge=1)]
+_DAY = "write year, month and day: 2027-01-01"
 
 
 class SweepTable(Table):
@@ -25,7 +27,7 @@ class SweepTable(Table):
     example: ClassVar[str] = "a section [sweep] with name, model and draws"
 
     name: str = Field(description="names the default store, results/NAME.zarr")
-    model: str = Field(description="the model's name; `siesweep models` lists them")
+    model: str = Field(description='the model\'s name (`siesweep models` lists them), or a class of your own, "my_models.py:MyModel"')
     draws: Annotated[int, Field(strict=True, ge=1, le=2**32)] = Field(description="samples of the uncertain parameters")
     seed: Annotated[int, Field(strict=True, ge=0, le=2**64 - 1)] = 0
     sampler: Literal["sobol", "random", "latin_hypercube"] = "sobol"
@@ -37,6 +39,7 @@ class SweepTable(Table):
         None, description="relative numerical error above which a run fails; default 1e-4 in float32, 1e-9 in float64"
     )
     block: Annotated[int, Field(strict=True, ge=256, le=2**24)] = Field(65536, description="draws in which sums are formed")
+    start_date: datetime.date | None = Field(None, description="the day at which months begin; results are then shown with dates")
 
     @field_validator("name")
     @classmethod
@@ -44,6 +47,18 @@ class SweepTable(Table):
         if not name.strip() or name.startswith(".") or any(letter in '/\\:*?"<>|' or not letter.isprintable() for letter in name):
             raise Fault("not the name of a file", "use letters, digits, _ and -")
         return name
+
+    @field_validator("start_date", mode="before")
+    @classmethod
+    def _is_a_day(cls, value: object) -> object:
+        if isinstance(value, str):
+            try:
+                return datetime.date.fromisoformat(value)
+            except ValueError:
+                raise Fault("no such day", _DAY) from None
+        if not isinstance(value, datetime.date) or isinstance(value, datetime.datetime):
+            raise Fault("a day is wanted", _DAY)
+        return value
 
     @field_validator("replicates", "block")
     @classmethod

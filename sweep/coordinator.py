@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import errno
 import platform
@@ -61,6 +62,8 @@ def run(
             if workers is None and spec.run.workers is None:
                 devices = devices[: worthwhile_workers(spec)]
             _run(spec, path, devices, progress, mix_versions)
+        elif attributes(path).get("start_date") != _start(spec):
+            _set_start(spec, path)
     except OSError as error:
         raise RunError(_disk_message(path, error)) from error
     except ledger.LedgerError as error:
@@ -125,7 +128,7 @@ def _run(spec: Spec, path: Path, devices: list[Any], progress: Listener, mix_ver
             names = ", ".join(failure.tile.name for failure in failed[:5])
             raise Interrupted(f"{path}: {len(failed)} of {len(tiles)} tiles failed ({names}): {failed[0]}")
         measured = write_statistics(plan, cube)
-        cube.set_attributes({**measured, "draws": spec.draws, "spec": spec.to_toml(), "axis_order": list(spec.axes)})
+        cube.set_attributes({**measured, "draws": spec.draws, **_shown(spec), "axis_order": list(spec.axes)})
         cube.set_attributes(_provenance(fresh, time.perf_counter() - started, kind), group="provenance")
         cube.finish()
 
@@ -182,13 +185,30 @@ def _is_finished(spec: Spec, path: Path) -> bool:
     return True
 
 
+def _start(spec: Spec) -> str | None:
+    return spec.start_date.isoformat() if spec.start_date is not None else None
+
+
+def _shown(spec: Spec) -> dict[str, Any]:
+    """What of a spec only those need who read the cube, and may change from one call to the next."""
+    return {"spec": spec.to_toml(), "start_date": _start(spec)}
+
+
+def _set_start(spec: Spec, path: Path) -> None:
+    """Give a finished cube another start date. One that cannot be written now keeps the old one: no number depends on it."""
+    with contextlib.suppress(OSError, ledger.LedgerError), ledger.Ledger(path):
+        cube = CubeStore(path)
+        cube.set_attributes(_shown(spec))
+        cube.finish()
+
+
 def _attributes(spec: Spec) -> dict[str, Any]:
     return {
+        **{name: value for name, value in _shown(spec).items() if value is not None},
         "title": spec.name,
         "model": spec.model,
         "format_version": identity.FORMAT_VERSION,
         "fingerprint": spec.fingerprint(),
-        "spec": spec.to_toml(),
         "draws": spec.draws,
         "precision": spec.precision,
         "tolerance": spec.tolerance,

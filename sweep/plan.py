@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from kernels import models
 from kernels.program import Keep, Study, TileShape
 from sweep.spec import Spec
 
@@ -171,7 +170,7 @@ def worthwhile_workers(spec: Spec) -> int:
 def study_of(spec: Spec) -> Study:
     """The trajectories of a sweep as the kernels see them."""
     return Study(
-        model=models.get(spec.model),
+        model=spec.source.model(),
         options=spec.options,
         design=spec.design(),
         fixed=spec.fixed(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from sweep.calendar import beside, date_of, day_of
 from sweep.results import rows
 from sweep.spec import Spec
 
 _OURS, _THEIRS = "#1b6ca8", "#d1495b"
 _SIZE = (11, 4.5)
+_MOST_DATES = 8
+"""Dates that fit below a panel."""
 
 
 def save_figure(spec: Spec, cube: xr.DataTree, path: Path) -> None:
@@ -100,9 +104,9 @@ def _fan(axes: Axes, spec: Spec, cube: xr.DataTree, series: list[tuple[float, st
     if 0.5 in values:
         axes.plot(months, values[0.5], color=_OURS, marker="o", markersize=4, label="median")
     label = next(label for label in spec.labels() if label.name == series[0][1])
-    axes.set_xlabel("months since the start")
     axes.set_ylabel(label.unit)
     axes.set_xticks(months)
+    _show_months(axes, spec.start_date)
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
 
@@ -118,7 +122,7 @@ def _distributions(axes: Axes, spec: Spec, cube: xr.DataTree) -> None:
         drawn = np.isfinite(upper) & (upper > 0)
         axes.plot(upper[drawn], (np.cumsum(counts) / counts.sum())[drawn], label=label.long_name)
     axes.set_xscale("log")
-    axes.set_xlabel("months since the start")
+    _show_months(axes, spec.start_date)
     axes.set_ylabel("share of draws that have reached it")
     axes.set_ylim(0, 1)
     if axes.get_legend_handles_labels()[0]:
@@ -142,6 +146,8 @@ def _lines(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
     unit = next(iter(spec.labels())).unit
     axes.set_xlabel(_axis_title(cube, name))
     axes.set_ylabel(unit if unit != "1" else "probability")
+    if unit == "months":
+        axes.yaxis.set_major_formatter(_in_one_line(spec.start_date))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=9)
 
@@ -179,10 +185,28 @@ def _map(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
         axes.set_ylabel(_axis_title(cube, second))
         axes.set_title(title + ("\n(white: not reached in half of the draws)" if bool((~np.isfinite(plane)).any()) else ""), fontsize=10)
         bar = figure.colorbar(image, ax=axes, label=unit)
+        if unit == "months":
+            bar.ax.yaxis.set_major_formatter(_in_one_line(spec.start_date))
         if norm is not None:
             bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             bar.ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _show_months(axes: Axes, start: datetime.date | None) -> None:
+    """Months along the horizontal axis; below them their dates, as many as there is room for."""
+    axes.set_xlabel("months since " + (start.isoformat() if start is not None else "the start"))
+    if start is None:
+        return
+    low, high = axes.get_xlim()
+    # Within the first month a date says nothing.
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high and (tick == 0 or tick >= 1) and day_of(start, tick) is not None]
+    dated = set(ticks[:: -(-len(ticks) // _MOST_DATES) or 1])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda months, _: f"{months:g}\n{date_of(start, months) if months in dated else ' '}"))
+
+
+def _in_one_line(start: datetime.date | None) -> FuncFormatter:
+    """Months, with their dates beside them."""
+    return FuncFormatter(lambda months, _: beside(f"{months:g}", start, months))
 
 
 def _axis_title(cube: xr.DataTree, name: str) -> str:

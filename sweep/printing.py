@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import sys
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kernels.models import Model
-from sweep import ledger
+from sweep import calendar, ledger
 from sweep.plan import Plan
 from sweep.plots import save_figure
 from sweep.progress import quantity
@@ -31,11 +32,11 @@ def show_results(spec: Spec, cube: xr.DataTree, store: Path, figure: Path) -> No
     """The results with their standard errors and the published numbers; then the figure and the cube."""
     console = _console()
     sizes = "".join(f"{name} {len(axis.values)} × " for name, axis in spec.axes.items())
-    console.print(f"{spec.name}: {sizes}{spec.draws:,} draws, {spec.sampler}, seed {spec.seed}\n")
+    console.print(f"{spec.name}: {sizes}{spec.draws:,} draws, {spec.sampler}, seed {spec.seed}{_from(spec.start_date)}\n")
     found = rows(spec, cube)
     compared = [row for row in found if row.published or row.statistic == "probability"]
     if compared:
-        console.print(_comparison(compared))
+        console.print(_comparison(compared, spec.start_date))
     if not spec.axes and any(label.kind == "numeric" for label in spec.labels()):
         console.print(_summary(spec, [row for row in found if row.statistic != "probability"]))
     held = cube.attrs
@@ -45,13 +46,18 @@ def show_results(spec: Spec, cube: xr.DataTree, store: Path, figure: Path) -> No
         f"in {held['audited_trajectories']:,} trajectories solved again in float64; "
         f"{held['failed_trajectories']:,} failed, {held['cut_off_trajectories']:,} cut off"
     )
-    if not figure.exists() or figure.stat().st_mtime < (store / ledger.FILE).stat().st_mtime:
+    # The root's metadata is written last, be it that the sweep was finished or that its start date was changed.
+    if not figure.exists() or figure.stat().st_mtime < (store / "zarr.json").stat().st_mtime:
         save_figure(spec, cube, figure)
     console.print(f"figure  {figure}", soft_wrap=True)
     console.print(f'cube    {store}    (xarray.open_datatree({str(store)!r}, engine="zarr"))', soft_wrap=True)
 
 
-def _comparison(found: list[Row]) -> Table:
+def _from(start: datetime.date | None) -> str:
+    return f", months since {start.isoformat()}" if start is not None else ""
+
+
+def _comparison(found: list[Row], start: datetime.date | None) -> Table:
     """Our numbers, and beside each what others have published."""
     with_cells = any(row.published and row.published.at for row in found)
     with_statistic = any(row.statistic != "probability" for row in found)
@@ -70,7 +76,9 @@ def _comparison(found: list[Row]) -> Table:
     for row in found:
         at = ", ".join(f"{name} = {value:g}" for name, value in row.published.at.items()) if row.published else ""
         ours = [row.outcome, *([at] if with_cells else []), *([row.statistic, row.unit] if with_statistic else [])]
-        ours += [_number(row.value, row.se), _error(row.se)]
+        value = _number(row.value, row.se)
+        is_date = row.unit == "months" and row.statistic != "probability_finite"
+        ours += [calendar.beside(value, start, row.value) if is_date else value, _error(row.se)]
         shown = [""] * len(ours) if ours == before else ours
         before = ours
         if row.published is not None:
@@ -102,7 +110,8 @@ def _summary(spec: Spec, found: list[Row]) -> Table:
             if statistic == "mean":
                 cells.append(f"{_number(row.value, row.se)} ± {_error(row.se)}")
             elif statistic.startswith("quantile"):
-                cells.append("–" if row.value == math.inf else f"{row.value:.3g}")
+                shown = "–" if row.value == math.inf else f"{row.value:.3g}"
+                cells.append(calendar.beside(shown, spec.start_date, row.value) if row.unit == "months" else shown)
             else:
                 cells.append(f"{row.value:.4f}")
         table.add_row(name, values[name, columns[0][0]].unit if columns else "", *cells)
@@ -160,6 +169,8 @@ def show_status(store: Path, held: dict[str, Any]) -> None:
     table = Table(title=str(store), show_header=False, title_justify="left")
     table.add_row("sweep", f"{held['title']} ({held['model']})")
     table.add_row("draws", f"{held['draws']:,}")
+    if "start_date" in held:
+        table.add_row("months since", held["start_date"])
     table.add_row("state", "complete" if held["complete"] else "not finished; the command that started it goes on")
     table.add_row("finished tiles", f"{len(receipts):,}, {quantity(sum(receipt['valid'] for receipt in receipts.values()))} trajectories")
     table.add_row("failed trajectories", f"{sum(receipt['failed'] for receipt in receipts.values()):,}")
@@ -171,13 +182,15 @@ def show_status(store: Path, held: dict[str, Any]) -> None:
     console.print(table)
 
 
-def show_models(models: list[Model]) -> None:
-    """One line a model."""
+def show_models(models: list[Model], installed: list[str]) -> None:
+    """One line a model; of those that other packages have installed the names only, since nobody asked for their code."""
     table = Table(title="models", title_justify="left")
     for heading in ("name", "what", "source"):
         table.add_column(heading)
     for model in models:
         table.add_row(model.name, model.title, model.source)
+    for name in installed:
+        table.add_row(name, "installed by another package", f"siesweep models {name}")
     _console().print(table)
 
 

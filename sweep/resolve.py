@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernels import models, sampling
+from kernels import sampling
 from kernels.models import Model, ModelError
 from kernels.sampling import Distribution
 from sweep import evidence
 from sweep.axes import Axis
-from sweep.config import Config, CorrelationTable
+from sweep.config import DEFAULT_TOLERANCE, Config, CorrelationTable
 from sweep.distributions import DistributionTable, is_continuous
 from sweep.document import Document
-from sweep.errors import Fault, near
+from sweep.errors import Fault, SpecError, near
 from sweep.evidence import Evidence
 from sweep.known import Known, beyond
+from sweep.model_check import tried
+from sweep.model_source import ModelSource, find
 from sweep.outcome_check import checked_outcomes
 from sweep.outcome_spec import OutcomeSpec
 from sweep.published import PublishedNumber, published_numbers
@@ -33,6 +35,7 @@ class Resolved:
     """A config together with what its names stand for."""
 
     config: Config
+    source: ModelSource
     options: dict[str, str | bool]
     parameters: dict[str, Distribution | float]
     axes: dict[str, Axis]
@@ -45,9 +48,11 @@ class Resolved:
 def resolve(document: Document, beside: Path | None) -> Resolved:
     """The sweep described in `document`, a file of the folder `beside`. Raises SpecError for the first thing that is wrong."""
     config = validated(Config, document.tables, document.file)
-    if config.sweep.model not in models.names():
-        raise document.error(["sweep", "model"], "unknown model", near(config.sweep.model, models.names(), "models"))
-    model = models.get(config.sweep.model)
+    try:
+        source = find(config.sweep.model, beside)
+    except Fault as fault:
+        raise document.told(["sweep", "model"], fault) from None
+    model = source.model()
     options = _options(document, config, model)
     parameters, found = _parameters(document, config, model, beside)
     axes = _axes(document, config, model)
@@ -57,7 +62,9 @@ def resolve(document: Document, beside: Path | None) -> Resolved:
     _refuse_beyond_support(document, model, options, known)
     outcomes = checked_outcomes(document, config.outcomes, model, options, known.fixed())
     published = published_numbers(document, config, axes, outcomes.labels(model, options))
-    return Resolved(config, options, parameters, axes, correlation, outcomes, published, found)
+    if source.is_own:
+        _refuse_what_cannot_be_solved(document, config, model, options, outcomes, known)
+    return Resolved(config, source, options, parameters, axes, correlation, outcomes, published, found)
 
 
 def _options(document: Document, config: Config, model: Model) -> dict[str, str | bool]:
@@ -171,6 +178,24 @@ def _refuse_uncorrelatable(
         raise document.error(place, f"{name} is not continuous", "correlate continuous distributions only")
 
 
+def _refuse_what_cannot_be_solved(
+    document: Document, config: Config, model: Model, options: dict[str, str | bool], outcomes: OutcomeSpec, known: Known
+) -> None:
+    sweep = config.sweep
+    tolerance = sweep.tolerance or DEFAULT_TOLERANCE[sweep.precision]
+    try:
+        tried(model, options, outcomes.build(), known.fixed(), known.bounds(), sweep.precision, tolerance)
+    except Fault as fault:
+        raise document.told(["sweep", "model"], fault) from None
+    except ModelError as error:
+        raise _told_by_model(document, options, known, error) from None
+
+
+def _told_by_model(document: Document, options: dict[str, str | bool], known: Known, error: ModelError) -> SpecError:
+    section = "axes" if error.key in known.axes else "model" if error.key in options else "parameters"
+    return document.error([section, error.key], error.problem, error.fix)
+
+
 def _refuse_beyond_support(document: Document, model: Model, options: dict[str, str | bool], known: Known) -> None:
     for parameter in model.parameters:
         value = known.parameters.get(parameter.name)
@@ -181,7 +206,6 @@ def _refuse_beyond_support(document: Document, model: Model, options: dict[str, 
     try:
         model.check(options, known.bounds())
     except ModelError as error:
-        section = "axes" if error.key in known.axes else "model" if error.key in options else "parameters"
-        raise document.error([section, error.key], error.problem, error.fix) from None
+        raise _told_by_model(document, options, known, error) from None
     except ArithmeticError:
         raise document.error(["parameters"], f"{model.name} cannot compute with numbers as large or small as these", _ORDINARY) from None

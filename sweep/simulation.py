@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from kernels import models
 from kernels.models import ModelError
 from kernels.solvers.budget import Budget
-from sweep.errors import SpecError, near
+from sweep.errors import Fault, SpecError, near
+from sweep.model_source import ModelSource, find
 
 _LANES = 4096
 _TOLERANCE = 1e-12
@@ -31,6 +33,7 @@ def simulate(
 ) -> xr.Dataset:
     """Trajectories of a model, float64.
 
+    `model` is one of ours, an installed one, or a class of your own: "my_models.py:MyModel", from the working folder on.
     `parameters` maps names to numbers or 1-D arrays of one length; those left out have the model's defaults. `times` are in months, every
     month up to the horizon by default; `doublings` says up to which n dates are given.
 
@@ -41,9 +44,11 @@ def simulate(
     Raises SpecError for an unknown model, parameter or option, arrays of different lengths, a value outside its support, or a time beyond
     all horizons.
     """
-    if model not in models.names():
-        raise SpecError(_PLACE, "model", model, "no such model", near(model, models.names(), "models"))
-    chosen = models.get(model)
+    try:
+        source = find(model, Path.cwd())
+    except Fault as fault:
+        raise SpecError(_PLACE, "model", model, fault.problem, fault.fix) from None
+    chosen = source.model()
     try:
         settled = chosen.resolve_options(options or {})
         values, single = _values(chosen, settled, parameters or {})
@@ -57,7 +62,7 @@ def simulate(
         raise SpecError(_PLACE, "doublings", doublings, "no dates to report", "use 1 or more")
     # Dates one by one from panels: one program however many there are.
     budget = replace(chosen.budget(settled, bounds, _TOLERANCE), direct=0.0)
-    solve = _solver(model, tuple(sorted(settled.items())), budget, tuple(asked.tolist()), doublings)
+    solve = _solver(source, tuple(sorted(settled.items())), budget, tuple(asked.tolist()), doublings)
     made, dates, others = _in_batches(solve, values)
     made = np.where(asked[:, None] <= values["horizon"], made, np.nan)
     return _dataset(model, chosen, asked, made, dates, others, single)
@@ -110,8 +115,10 @@ def _number(chosen: models.Model, options: Mapping[str, str | bool], default: fl
 
 
 @lru_cache(maxsize=32)
-def _solver(model: str, options: tuple[tuple[str, str | bool], ...], budget: Budget, times: tuple[float, ...], doublings: int) -> Any:
-    chosen, settled = models.get(model), dict(options)
+def _solver(
+    source: ModelSource, options: tuple[tuple[str, str | bool], ...], budget: Budget, times: tuple[float, ...], doublings: int
+) -> Any:
+    chosen, settled = source.model(), dict(options)
 
     @jax.jit
     def solve(values: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:

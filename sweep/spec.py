@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,6 @@ from typing import Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field
 
-from kernels import models
 from kernels.outcomes import Label
 from kernels.sampling import Design, Distribution
 from sweep import identity
@@ -22,6 +22,7 @@ from sweep.config import DEFAULT_TOLERANCE, SECTIONS, RunSpec, StoreSpec
 from sweep.document import Document, parse, read
 from sweep.evidence import Evidence
 from sweep.known import Known
+from sweep.model_source import ModelSource
 from sweep.outcome_spec import OutcomeSpec, StatisticsSpec
 from sweep.published import PublishedNumber
 from sweep.resolve import Resolved, resolve
@@ -43,6 +44,8 @@ class Spec(BaseModel):
     precision: Literal["float32", "float64"]
     tolerance: float
     block: int
+    start_date: datetime.date | None
+    """The day at which months begin, for those who read results; no number depends on it."""
     parameters: dict[str, Distribution | float]
     """The parameters given, in the order of the model: a distribution or a number."""
     axes: dict[str, Axis]
@@ -56,6 +59,8 @@ class Spec(BaseModel):
     published: tuple[PublishedNumber, ...]
     run: RunSpec
     path: Path | None
+    source: ModelSource = Field(repr=False)
+    """Where the model comes from."""
     document: Document = Field(repr=False)
     """The tables as written, with what was set from outside."""
     evidence: dict[str, Evidence] = Field(repr=False)
@@ -70,7 +75,7 @@ class Spec(BaseModel):
 
     def known(self) -> Known:
         """Which parameters are fixed, which follow another, and between what bounds each lies."""
-        return Known(self.parameters, self.axes, models.get(self.model).defaults(self.options))
+        return Known(self.parameters, self.axes, self.source.model().defaults(self.options))
 
     def fixed(self) -> dict[str, float]:
         """The parameters that have one value: given as numbers, left at their defaults, or taking the value of such a one."""
@@ -86,7 +91,7 @@ class Spec(BaseModel):
 
     def labels(self) -> tuple[Label, ...]:
         """The outcomes in the order in which they are reported, with their units."""
-        return self.outcomes.labels(models.get(self.model), self.options)
+        return self.outcomes.labels(self.source.model(), self.options)
 
     def design(self) -> Design:
         """How the uncertain parameters are drawn. The dimension of each is its place in the model, not in the config."""
@@ -101,7 +106,7 @@ class Spec(BaseModel):
                 parameters[name] = identity.described(value)
         return {
             "format": identity.FORMAT_VERSION,
-            "model": self.model,
+            "model": self.source.identity(),
             "options": dict(self.options),
             "parameters": parameters,
             "axes": {name: list(axis.values) for name, axis in self.axes.items()},
@@ -129,7 +134,10 @@ class Spec(BaseModel):
         if "parameters" in tables:
             tables["parameters"] = {name: self._written_out(value) for name, value in tables["parameters"].items()}
         tables["published"] = self._published_written()
-        notes = [f"{name}: {known.meaning} ({known.source}; {known.kind})" for name, known in self.evidence.items()]
+        notes = []
+        if self.source.is_own:
+            notes.append(f"model: {self.model}, not kept here: it was a file with SHA-256 {self.source.sha256}")
+        notes += [f"{name}: {known.meaning} ({known.source}; {known.kind})" for name, known in self.evidence.items()]
         return "".join(f"# {' '.join(note.split())}\n" for note in notes) + tomli_w.dumps(tables)
 
     def _outcomes_identity(self) -> dict[str, Any]:
@@ -182,7 +190,7 @@ def _made(document: Document, path: Path | None) -> Spec:
     sweep = resolved.config.sweep
     tolerance = sweep.tolerance if sweep.tolerance is not None else DEFAULT_TOLERANCE[sweep.precision]
     return Spec(
-        **{**sweep.model_dump(), "tolerance": tolerance},
+        **{**sweep.model_dump(), "tolerance": tolerance, "model": resolved.source.reference},
         parameters=resolved.parameters,
         axes=resolved.axes,
         correlation=resolved.correlation,
@@ -195,4 +203,5 @@ def _made(document: Document, path: Path | None) -> Spec:
         path=path,
         document=document,
         evidence=resolved.evidence,
+        source=resolved.source,
     )

@@ -66,7 +66,9 @@ class CubeStore:
         return dict(self._root.attrs)
 
     def set_attributes(self, attributes: Mapping[str, Any], group: str = "") -> None:
-        (self._root[group] if group else self._root).attrs.update(dict(attributes))
+        """Set attributes of a group; None removes one."""
+        held = (self._root[group] if group else self._root).attrs
+        held.put({name: value for name, value in {**held, **attributes}.items() if value is not None})
 
     def _array(self, name: str) -> Any:
         array: Any = self._root[name]

@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from sweep.cli import main
-from sweep.spec import loads
+from sweep.spec import load, loads
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -68,11 +68,11 @@ def run_command(line: str, options: tuple[str, ...]) -> None:
 
 
 def load_toml(text: str) -> None:
-    if "[sweep]" in text:
+    if (named := re.match(r"# (\w+\.toml)\n", text)) is not None:
+        Path(named[1]).write_text(text, encoding="utf-8")
+        load(named[1])
+    elif "[sweep]" in text:
         loads(text)
-        named = re.match(r"# (\w+\.toml)\n", text)
-        if named is not None:
-            Path(named[1]).write_text(text, encoding="utf-8")
     else:
         loads(f"{BASE}{text}" + ("" if "[outcomes]" in text else "\n[outcomes]\ndoublings = [1]\n"))
 

@@ -3,6 +3,7 @@
 from functools import cache
 
 from kernels.models.davidson_houlden_2025 import DavidsonHoulden2025
+from kernels.models.growth_law import GrowthLaw
 from kernels.models.model import Bounds, Budget, Model, ModelError, Option, Options, Parameter
 from kernels.models.returns_law import ReturnsLaw
 from kernels.models.toy_model import ToyModel
@@ -12,7 +13,7 @@ __all__ = ["Bounds", "Budget", "Model", "ModelError", "Option", "Options", "Para
 
 @cache
 def _models() -> dict[str, Model]:
-    return {model.name: model for model in (ToyModel(), ReturnsLaw(), DavidsonHoulden2025())}
+    return {model.name: model for model in (ToyModel(), ReturnsLaw(), GrowthLaw(), DavidsonHoulden2025())}
 
 
 def names() -> tuple[str, ...]:

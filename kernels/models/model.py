@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -95,6 +95,9 @@ class Model(ABC):
     def defaults(self, options: Options) -> dict[str, float | str]:
         """The value of each parameter that is not given; a string names the parameter whose value is taken."""
         return {parameter.name: parameter.default for parameter in self.parameters}
+
+    def check_given(self, options: Options, given: Collection[str]) -> None:  # noqa: B027
+        """Raise ModelError where a parameter that is given has no meaning under these options, or contradicts another."""
 
     def check(self, options: Options, bounds: Bounds) -> None:
         """Raise ModelError where options contradict each other, or `bounds` (lowest and highest of each parameter) leave the domain."""

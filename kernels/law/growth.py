@@ -1,0 +1,448 @@
+"""The growth law whole: its factors composed into one pace, and into the system that the mixed clock integrates.
+
+Equation: 1/T = (1/T0)·I^λ·R(x)·P, dx/dt = 1/T in doublings a month, with research input I, returns R and policy P. The factors are in the
+files beside this one; a factor that is off takes no part in the program. All is computed in logarithms.
+
+Software is followed in x, or below a ceiling X in w = −ln(1 − x/X), where arrival in finite time is a blow-up like any other.
+
+Source: Eth & Davidson (2025), footnotes 16–43; Forethought (2025); Davidson (2023).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kernels.law import automation, governance, hardware, research_input, training
+from kernels.law.returns import log_returns
+from kernels.solvers.clock import Memory, State
+from kernels.solvers.clock_solution import SoftwareSystem
+from kernels.solvers.solution import MOST_DOUBLINGS
+
+_LOG_2 = math.log(2)
+
+
+@dataclass(frozen=True)
+class BareLaw:
+    """The pace before policy as a function of software and hardware: research input and returns. `parameters` are (lanes,) each."""
+
+    parameters: Mapping[str, jax.Array]
+    options: Mapping[str, str | bool]
+
+    @cached_property
+    def share(self) -> jax.Array:
+        """Labour's share at the start, α."""
+        if self.options["research_input"] == "labour":
+            return jnp.ones_like(self.parameters["returns"])
+        return self.parameters["labour_share"]
+
+    @cached_property
+    def substitution(self) -> jax.Array:
+        """The substitution parameter ρ, given as such or as an elasticity (0 where it is not given)."""
+        elasticity = self.parameters["elasticity_of_substitution"]
+        given = elasticity > 0
+        converted = research_input.substitution_of(jnp.where(given, elasticity, 1))
+        return jnp.where(given, converted, self.parameters["substitution_parameter"])
+
+    @cached_property
+    def ceiling(self) -> jax.Array | None:
+        return None if self.options["ceiling"] == "constant" else self.parameters["distance_to_limits"]
+
+    def tasks(self, time: jax.Array, compute: jax.Array, stretch: jax.Array) -> automation.Tasks:
+        """The automated and the human tasks at a time and an effective compute E; `stretch` says on which side of its ends a ramp is."""
+        p = self.parameters
+        low, high = p["automated_share_low"], p["automated_share_high"]
+        if self.options["automation"] == "logistic":
+            return automation.logistic(low, high, p["automation_midpoint"], p["automation_width"], compute)
+        start, end = self.ramp_ends
+        return automation.ramp(low, high, start, end, time if self.ramps_in_time else compute, stretch)
+
+    @property
+    def has_ramp(self) -> bool:
+        return self.options["automation"] == "ramp"
+
+    @property
+    def ramps_in_time(self) -> bool:
+        return self.has_ramp and self.options["automation_clock"] == "time"
+
+    @property
+    def ramp_ends(self) -> tuple[jax.Array, jax.Array]:
+        """Where the ramp begins and ends, in months or doublings."""
+        unit = "time" if self.ramps_in_time else "compute"
+        return self.parameters[f"automation_start_{unit}"], self.parameters[f"automation_end_{unit}"]
+
+    def stretch_at(self, at: jax.Array) -> jax.Array:
+        """On which stretch of the ramp a value of its clock lies: 0, 1 or 2, of the float type."""
+        start, end = self.ramp_ends
+        return (at >= start).astype(at.dtype) + (at >= end).astype(at.dtype)
+
+    def log_labour(self, time: jax.Array, deployed: jax.Array, installed: jax.Array, stretch: jax.Array) -> jax.Array:
+        """ln of cognitive labour, of deployed software x_d and hardware y in doublings, against one person's work."""
+        if self.options["automation"] == "full":
+            return _LOG_2 * (deployed + installed)
+        log_ai = jnp.log(self.parameters["initial_ai_labour"]) + _LOG_2 * (deployed + installed)
+        tasks = self.tasks(time, deployed + installed, stretch)
+        return automation.log_joint_labour(tasks, self.parameters["task_substitution_parameter"], log_ai)
+
+    @cached_property
+    def log_initial_labour(self) -> jax.Array:
+        zero = jnp.zeros_like(self.parameters["returns"])
+        return self.log_labour(zero, zero, zero, self.stretch_at(zero) if self.has_ramp else zero)
+
+    def log_input(self, time: jax.Array, level: jax.Array, deployed: jax.Array, installed: jax.Array, stretch: jax.Array) -> jax.Array:
+        """ln I."""
+        p = self.parameters
+        labour = self.log_labour(time, deployed, installed, stretch)
+        if self.options["automation"] != "full":
+            labour = labour - self.log_initial_labour
+        labour = labour + jnp.log(p["labour_multiplier"])
+        if self.options["research_input"] == "labour":
+            return labour
+        compute = _LOG_2 * (installed + p["experiment_efficiency"] * level) + jnp.log(p["experiment_compute_multiplier"])
+        return research_input.log_research_input(str(self.options["research_input"]), self.share, self.substitution, labour, compute)
+
+    def log_ratio(
+        self, time: jax.Array, level: jax.Array, log_remaining: jax.Array, deployed: jax.Array, installed: jax.Array, stretch: jax.Array
+    ) -> jax.Array:
+        """ln I^λ R, where `log_remaining` is ln(1 − x/X)."""
+        p = self.parameters
+        difficulty = p["parallel_exponent"] * self.share / p["returns"]
+        returns = log_returns(str(self.options["ceiling"]), difficulty, self.ceiling, level, log_remaining)
+        return p["parallel_exponent"] * self.log_input(time, level, deployed, installed, stretch) + returns
+
+    def log_in_software(self, level: jax.Array, log_remaining: jax.Array) -> jax.Array:
+        """ln I^λ R of the law that depends on software alone: no hardware, no training time, and a ramp by effective compute."""
+        zero = jnp.zeros_like(level)
+        return self.log_ratio(zero, level, log_remaining, level, zero, self.stretch_at(level) if self.has_ramp else zero)
+
+    # --- software as a coordinate ----------------------------------------------------------------------------------------------------
+
+    def coordinate(self, level: jax.Array) -> jax.Array:
+        if self.ceiling is None:
+            return level
+        left = jnp.maximum(self.ceiling - level, 0) / self.ceiling
+        near = left < 0.5
+        log_left = jnp.where(near, jnp.log(jnp.where(near, left, 1)), jnp.log1p(-jnp.minimum(level / self.ceiling, 0.5)))
+        return -log_left
+
+    def level(self, coordinate: jax.Array) -> jax.Array:
+        return coordinate if self.ceiling is None else -self.ceiling * jnp.expm1(-coordinate)
+
+    def log_remaining(self, coordinate: jax.Array) -> jax.Array:
+        return jnp.zeros_like(coordinate) if self.ceiling is None else -coordinate
+
+    def log_level_slope(self, coordinate: jax.Array) -> jax.Array:
+        """ln of doublings a unit of the coordinate."""
+        return jnp.zeros_like(coordinate) if self.ceiling is None else jnp.log(self.ceiling) - coordinate
+
+    def exponent(self, coordinate: jax.Array) -> jax.Array:
+        """e = d log2(I^λ R)/dx at a coordinate."""
+
+        def log_ratio(at: jax.Array) -> jax.Array:
+            return self.log_in_software(self.level(at), self.log_remaining(at))
+
+        _, slope = jax.jvp(log_ratio, (coordinate,), (jnp.ones_like(coordinate),))
+        return slope * jnp.exp(-self.log_level_slope(coordinate)) / _LOG_2
+
+    @cached_property
+    def log_first_doubling(self) -> jax.Array:
+        """ln ∫₀¹ T(x)/T(0) dx of the law in software: what T0 is divided by under the geometric convention, shape (lanes,)."""
+        dtype = self.parameters["returns"].dtype
+        nodes, weights = (np.asarray(values) for values in np.polynomial.legendre.leggauss(16))
+        shares, weights = (nodes + 1) / 2, weights / 2
+        zero = jnp.zeros_like(self.parameters["returns"])
+        end = self.coordinate(zero + 1)
+        edges = [zero, *(end * (piece / 6) for piece in range(1, 6)), end]
+        if self.has_ramp:
+            edges += [self.coordinate(jnp.clip(edge, 0, 1)) for edge in self.ramp_ends]
+        ordered = jnp.sort(jnp.stack(edges), axis=0)
+        damping, total = zero, zero
+        integral_to = _integration_matrix(shares)
+        for low, high in itertools.pairwise(ordered):
+            width = high - low
+            points = low + width * jnp.asarray(shares, dtype)[:, None]
+            if self.options["training"] == "exponent":
+                rates = training.damped(self.exponent(points)) * jnp.exp(self.log_level_slope(points))
+                log_ratio = _LOG_2 * (damping + width * jnp.tensordot(jnp.asarray(integral_to, dtype), rates, 1))
+                damping = damping + width * jnp.tensordot(jnp.asarray(weights, dtype), rates, 1)
+            else:
+                log_ratio = self.log_in_software(self.level(points), self.log_remaining(points))
+            rows = jnp.exp(self.log_level_slope(points) - log_ratio)
+            total = total + width * jnp.tensordot(jnp.asarray(weights, dtype), rows, 1)
+        # Multipliers are not of the bare law: they speed up what the convention has set.
+        return jnp.log(total)
+
+    @cached_property
+    def log_first_pace(self) -> jax.Array:
+        """ln 1/T0 at the start, doublings a month, with T0 by the convention."""
+        pace = -jnp.log(self.parameters["initial_doubling_time"])
+        return pace + self.log_first_doubling if self.options["convention"] == "geometric" else pace
+
+
+def _integration_matrix(nodes: np.ndarray) -> np.ndarray:
+    """∫ from 0 to each node of the polynomial through values at the nodes, on [0, 1]."""
+    count = len(nodes)
+    legendre = np.polynomial.legendre
+    vandermonde = legendre.legvander(2 * nodes - 1, count - 1)
+    integrals = np.stack([legendre.legval(2 * nodes - 1, legendre.legint(unit, lbnd=-1)) / 2 for unit in np.eye(count)], axis=1)
+    return np.asarray(integrals @ np.linalg.inv(vandermonde))
+
+
+@dataclass(frozen=True)
+class GrowthSystem(SoftwareSystem):
+    """The law as the clock sees it. States after time and the coordinate, where they are used:
+
+    `damped` log2 T(0)/T_u under `exponent` training · `deployed` x_d · `awareness` z of the reaction · `frontier`, `installed` hardware.
+    """
+
+    law: BareLaw
+
+    def __post_init__(self) -> None:
+        options = self.law.options
+        self._set("horizon", self.law.parameters["horizon"])
+        self._set("ceiling", self.law.ceiling)
+        names = ["time", "coordinate"]
+        names += ["damped"] * (options["training"] == "exponent")
+        names += ["deployed"] * (options["training"] in ("lag", "generations"))
+        names += ["awareness"] * (options["governance"] == "reaction")
+        names += ["frontier", "installed"] * (options["hardware"] == "loop")
+        remembered = ["binding"] * (options["governance"] in ("cap", "reaction"))
+        remembered += ["phase", "resumption"] * (options["governance"] == "pause")
+        remembered += ["runs", "caught_up"] * ("deployed" in names)
+        remembered += ["stretch"] * self.law.has_ramp
+        self._set("names", tuple(names))
+        self._set("remembered", tuple(remembered))
+        self._set("crosses", options["governance"] != "none" or (self.law.has_ramp and not self.law.ramps_in_time))
+        self._set("last", MOST_DOUBLINGS if self.law.ceiling is None else 20.0 if self._narrow else 40.0)
+        self._set("tail_after", 0.0 if self.law.ceiling is None else 10.0 if self._narrow else 20.0)
+        bounded = dict.fromkeys(names, math.inf)
+        scales = {**bounded, "time": self._time_scale(), "coordinate": 1.0, "frontier": 1.0, "installed": 1.0}
+        self._set("scales", tuple(scales[name] for name in names))
+
+    names: tuple[str, ...] = ()
+    remembered: tuple[str, ...] = ()
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def _narrow(self) -> bool:
+        return bool(self.law.parameters["horizon"].dtype == jnp.float32)
+
+    def _time_scale(self) -> jax.Array:
+        """The shortest time in which something else than software changes the pace, months."""
+        p, options = self.law.parameters, self.law.options
+        scale = p["horizon"]
+        if options["governance"] == "reaction":
+            scale = jnp.minimum(scale, p["reaction_delay"])
+        if options["training"] in ("lag", "generations"):
+            scale = jnp.minimum(scale, p["first_training_time"])
+        if options["hardware"] == "exponential":
+            scale = jnp.minimum(scale, 12 / p["hardware_doublings_per_year"])
+        if options["hardware"] == "loop":
+            scale = jnp.minimum(jnp.minimum(scale, p["hardware_doubling_time"]), p["hardware_delay"])
+        if self.law.ramps_in_time:
+            start, end = self.law.ramp_ends
+            scale = jnp.minimum(scale, end - start)
+        return scale
+
+    # --- the pace --------------------------------------------------------------------------------------------------------------------
+
+    def _named(self, state: State, memory: Memory) -> dict[str, jax.Array]:
+        return {**dict(zip(self.names, state, strict=True)), **dict(zip(self.remembered, memory, strict=True))}
+
+    def _deployed(self, at: Mapping[str, jax.Array], level: jax.Array) -> jax.Array:
+        return jnp.where(at["caught_up"] > 0, level, at["deployed"]) if "deployed" in at else level
+
+    def _installed(self, at: Mapping[str, jax.Array]) -> jax.Array:
+        if self.law.options["hardware"] == "exponential":
+            return hardware.grown(self.law.parameters["hardware_doublings_per_year"], at["time"])
+        return at.get("installed", jnp.zeros_like(at["time"]))
+
+    def _log_pace_before_policy(self, at: Mapping[str, jax.Array], level: jax.Array) -> jax.Array:
+        """ln of the pace in multiples of the recent pace."""
+        if "damped" in at:
+            log_ratio = _LOG_2 * at["damped"] + self._log_initial_ratio
+        else:
+            remaining = self.law.log_remaining(at["coordinate"])
+            stretch = at.get("stretch", jnp.zeros_like(level))
+            log_ratio = self.law.log_ratio(at["time"], level, remaining, self._deployed(at, level), self._installed(at), stretch)
+        return log_ratio + self.law.log_first_pace + jnp.log(self.law.parameters["recent_doubling_time"])
+
+    @cached_property
+    def _log_initial_ratio(self) -> jax.Array:
+        """ln I^λ R at the start: 0 but for multipliers of labour and compute."""
+        zero = jnp.zeros_like(self.law.parameters["returns"])
+        return self.law.log_in_software(zero, zero)
+
+    def _log_policy_pace(self, at: Mapping[str, jax.Array], before: jax.Array) -> jax.Array:
+        """ln of the pace under policy, in multiples of the recent pace."""
+        p, form = self.law.parameters, self.law.options["governance"]
+        if form == "cap":
+            return governance.log_capped(before, p["pace_cap"], at["binding"] > 0)
+        if form == "reaction":
+            return before + governance.log_reaction(at["awareness"], p["pace_threshold"], p["reaction_gain"], at["binding"] > 0)
+        return jnp.where(at["phase"] == 1, -jnp.inf, before) if form == "pause" else before
+
+    def log_paces(self, state: State, memory: Memory) -> tuple[jax.Array, jax.Array]:
+        at = self._named(state, memory)
+        before = self._log_pace_before_policy(at, self.law.level(at["coordinate"]))
+        unit = jnp.log(self.law.parameters["recent_doubling_time"])
+        return self._log_policy_pace(at, before) - unit, before - unit
+
+    def rates(self, state: State, memory: Memory) -> State:
+        p, at = self.law.parameters, self._named(state, memory)
+        level = self.law.level(at["coordinate"])
+        before = self._log_pace_before_policy(at, level)
+        log_pace = self._log_policy_pace(at, before) - jnp.log(p["recent_doubling_time"])
+        # Far beyond every blow-up, and finite.
+        largest = 80.0 if self._narrow else 600.0
+        speed = jnp.exp(jnp.minimum(log_pace - self.law.log_level_slope(at["coordinate"]), largest))
+        rates = {"coordinate": speed}
+        if "damped" in at:
+            pace = jnp.exp(jnp.minimum(log_pace, largest))
+            rates["damped"] = training.damped(self.law.exponent(at["coordinate"])) * pace
+        if "deployed" in at:
+            rates["deployed"] = jnp.zeros_like(level)
+            if self.law.options["training"] == "lag":
+                length = training.length_of_run(p["first_training_time"], p["training_time_ratio"], at["runs"])
+                rates["deployed"] = jnp.where(at["caught_up"] > 0, 0, (level - at["deployed"]) / length)
+        if "awareness" in at:
+            rates["awareness"] = governance.awareness_rate(before, at["awareness"], p["reaction_delay"])
+        if "frontier" in at:
+            labour = self._deployed(at, level) + at["installed"]
+            rates["frontier"] = hardware.frontier_rate(
+                p["hardware_doubling_time"], p["hardware_parallel_exponent"], p["hardware_returns"], labour, at["frontier"]
+            )
+            rates["installed"] = hardware.installation_rate(p["hardware_delay"], at["frontier"], at["installed"])
+        return tuple(rates[name] for name in self.names[1:])
+
+    # --- what happens ----------------------------------------------------------------------------------------------------------------
+
+    def start(self) -> tuple[State, Memory]:
+        p = self.law.parameters
+        zero = jnp.zeros_like(p["horizon"])
+        at = dict.fromkeys((*self.names, *self.remembered), zero)
+        if self.law.has_ramp:
+            at["stretch"] = self.law.stretch_at(zero)
+        before = self._log_pace_before_policy(at, zero)
+        if self.law.options["governance"] == "reaction" and self.law.options["reaction_start"] == "current":
+            at["awareness"] = before / _LOG_2
+        return self._split(self._settled(at, before))
+
+    def _split(self, at: Mapping[str, jax.Array]) -> tuple[State, Memory]:
+        return tuple(at[name] for name in self.names), tuple(at[name] for name in self.remembered)
+
+    def _settled(self, at: Mapping[str, jax.Array], before: jax.Array) -> dict[str, jax.Array]:
+        """Thresholds tested at once: at the start, and where the pace jumps."""
+        p, form, dtype = self.law.parameters, self.law.options["governance"], before.dtype
+        at = dict(at)
+        if form == "cap":
+            at["binding"] = governance.is_met(before, p["pace_cap"]).astype(dtype)
+        elif form == "reaction":
+            at["binding"] = governance.is_met(at["awareness"] * _LOG_2, p["pace_threshold"]).astype(dtype)
+        elif form == "pause":
+            at.update(self._paused(at, governance.is_met(before, p["pace_threshold"])))
+        return at
+
+    def _paused(self, at: Mapping[str, jax.Array], is_met: jax.Array) -> dict[str, jax.Array]:
+        begins = is_met & (at["phase"] == 0)
+        return {
+            "phase": jnp.where(begins, 1, at["phase"]),
+            "resumption": jnp.where(begins, at["time"] + self.law.parameters["pause_length"], at["resumption"]),
+        }
+
+    def _times(self, at: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """When each kind of event at a known time is next, months."""
+        p, never = self.law.parameters, jnp.inf
+        times = {}
+        if "resumption" in at:
+            times["resumption"] = jnp.where(at["phase"] == 1, at["resumption"], never)
+        if "runs" in at:
+            ends = training.end_of_run(p["first_training_time"], p["training_time_ratio"], at["runs"] + 1)
+            times["runs"] = jnp.where(at["caught_up"] > 0, never, ends)
+        if self.law.ramps_in_time:
+            start, end = self.law.ramp_ends
+            times["stretch"] = jnp.where(at["stretch"] == 0, start, jnp.where(at["stretch"] == 1, end, never))
+        return times
+
+    def next_time(self, memory: Memory) -> jax.Array:
+        at = dict(zip(self.remembered, memory, strict=True))
+        earliest = jnp.full_like(self.horizon, jnp.inf)
+        for time in self._times(at).values():
+            earliest = jnp.minimum(earliest, time)
+        return earliest
+
+    def at_time(self, state: State, memory: Memory) -> tuple[State, Memory]:
+        at = self._named(state, memory)
+        times = self._times(at)
+        due = {name: at["time"] >= time for name, time in times.items()}
+        p, one = self.law.parameters, jnp.ones_like(at["time"])
+        if "resumption" in due:
+            at["phase"] = jnp.where(due["resumption"], 2 * one, at["phase"])
+        if "stretch" in due:
+            at["stretch"] = jnp.where(due["stretch"], at["stretch"] + 1, at["stretch"])
+        if "runs" in due:
+            level = self.law.level(at["coordinate"])
+            if self.law.options["training"] == "generations":
+                at["deployed"] = jnp.where(due["runs"] & (at["caught_up"] == 0), level, at["deployed"])
+            at["runs"] = jnp.where(due["runs"], at["runs"] + 1, at["runs"])
+            # The runs to come are too short to leave a trace.
+            length = training.length_of_run(p["first_training_time"], p["training_time_ratio"], at["runs"])
+            before = self._log_pace_before_policy(at, level) - jnp.log(p["recent_doubling_time"])
+            negligible = length * jnp.exp(before) < (1e-7 if self._narrow else 1e-13)
+            short = length < (1e-6 if self._narrow else 1e-14) * at["time"]
+            caught = due["runs"] & (p["training_time_ratio"] < 1) & (negligible | short)
+            at["caught_up"] = jnp.where(caught, one, at["caught_up"])
+            settled = dict(at)
+            if self.law.has_ramp and not self.law.ramps_in_time:
+                settled["stretch"] = self.law.stretch_at(self._deployed(at, level) + self._installed(at))
+            settled = self._settled(settled, self._log_pace_before_policy(settled, level))
+            at = {name: jnp.where(due["runs"], settled[name], value) for name, value in at.items()}
+        return self._split(at)
+
+    def _watched(self, at: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """Functions that are negative until something happens."""
+        p, form, watched = self.law.parameters, self.law.options["governance"], {}
+        level = self.law.level(at["coordinate"])
+        if form in ("cap", "reaction"):
+            if form == "cap":
+                above = self._log_pace_before_policy(at, level) - jnp.log(p["pace_cap"])
+            else:
+                above = at["awareness"] * _LOG_2 - jnp.log(p["pace_threshold"])
+            watched["binding"] = jnp.where(at["binding"] > 0, -above, above)
+        if form == "pause":
+            above = self._log_pace_before_policy(at, level) - jnp.log(p["pace_threshold"])
+            watched["phase"] = jnp.where(at["phase"] == 0, above, -1)
+        if self.law.has_ramp and not self.law.ramps_in_time:
+            start, end = self.law.ramp_ends
+            compute = self._deployed(at, level) + self._installed(at)
+            watched["stretch"] = jnp.where(at["stretch"] == 0, compute - start, jnp.where(at["stretch"] == 1, compute - end, -1))
+        return watched
+
+    def crossings(self, state: State, memory: Memory) -> tuple[jax.Array, ...]:
+        return tuple(self._watched(self._named(state, memory)).values())
+
+    def at_crossings(self, state: State, memory: Memory, which: tuple[jax.Array, ...]) -> tuple[State, Memory]:
+        at = self._named(state, memory)
+        happened = dict(zip(self._watched(at), which, strict=True))
+        if "binding" in happened:
+            at["binding"] = jnp.where(happened["binding"], 1 - at["binding"], at["binding"])
+        if "phase" in happened:
+            at.update(self._paused(at, happened["phase"]))
+        if "stretch" in happened:
+            at["stretch"] = jnp.where(happened["stretch"], at["stretch"] + 1, at["stretch"])
+        return self._split(at)
+
+    def coordinate(self, level: jax.Array) -> jax.Array:
+        return self.law.coordinate(level)
+
+    def level(self, coordinate: jax.Array) -> jax.Array:
+        return self.law.level(coordinate)

@@ -1,0 +1,31 @@
+"""Hardware that is not constant: doublings y of the installed compute.
+
+Equations: `exponential`: y grows by so many doublings a year. `loop`: research on hardware by AI labour, with its own returns and delay,
+
+    dz/dt = (1/T_h)·2^(λ_h·(x_d + y) − (λ_h/r_h)·z)      the frontier,        dy/dt = (z − y)/D      what is installed
+
+Source: Eth & Davidson (2025), figure 1, footnotes 24 and 37.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def grown(doublings_per_year: jax.Array, months: jax.Array) -> jax.Array:
+    """Doublings of hardware after so many months of exponential growth."""
+    return doublings_per_year / 12 * months
+
+
+def frontier_rate(
+    doubling_time: jax.Array, parallel_exponent: jax.Array, returns: jax.Array, labour: jax.Array, frontier: jax.Array
+) -> jax.Array:
+    """dz/dt in doublings a month; `labour` and `frontier` are x_d + y and z in doublings. Held finite, far beyond any blow-up."""
+    doublings = parallel_exponent * (labour - frontier / returns)
+    return jnp.exp2(jnp.minimum(doublings, 100)) / doubling_time
+
+
+def installation_rate(delay: jax.Array, frontier: jax.Array, installed: jax.Array) -> jax.Array:
+    """dy/dt in doublings a month."""
+    return (frontier - installed) / delay

@@ -1,0 +1,171 @@
+"""The growth law: every factor of the software intelligence explosion's source documents, chosen by options and freely combined.
+
+Equation: 1/T = (1/T0)·I^λ·R(x)·P, dx/dt = 1/T, in doublings x of software a month, with research input I from labour and experiment compute,
+returns to software R&D R with an optional ceiling, and policy P. The factors are in kernels/law, one a file.
+
+Source: Eth & Davidson (2025), "Will AI R&D Automation Cause a Software Intelligence Explosion?", with footnotes 16–43; Forethought (2025)
+on compute bottlenecks and retraining; Davidson (2023) on the approach to a ceiling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+
+import jax
+
+from kernels.law.growth import BareLaw, GrowthSystem
+from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter
+from kernels.solvers.budget import Budget
+from kernels.solvers.clock import Stepping
+from kernels.solvers.clock_solution import ClockSolution
+from kernels.solvers.solution import Solution
+
+_INFINITE = math.inf
+
+
+def _positive(name: str, symbol: str, unit: str, default: float, meaning: str) -> Parameter:
+    return Parameter(name, symbol, unit, default, 0.0, _INFINITE, meaning, True, True)
+
+
+def _share(name: str, symbol: str, default: float, meaning: str) -> Parameter:
+    return Parameter(name, symbol, "–", default, 0.0, 1.0, meaning)
+
+
+def _below_one(name: str, symbol: str, default: float, meaning: str) -> Parameter:
+    return Parameter(name, symbol, "–", default, -_INFINITE, 1.0, meaning, True, True)
+
+
+class GrowthLaw(Model):
+    """Research input, returns, ceilings, automation, training time, governance and hardware in one law."""
+
+    name = "growth_law"
+    title = "Growth law: research input, returns, limits, automation, training time, governance and hardware"
+    source = "Eth & Davidson (2025), “Will AI R&D Automation Cause a Software Intelligence Explosion?”; Forethought (2025); Davidson (2023)"
+    parameters = (
+        _positive("initial_doubling_time", "T0", "months", 1.0, "doubling time of software at the start, before policy"),
+        _positive("returns", "r", "–", 1.2, "returns to software R&D: software doublings per doubling of labour, at fixed compute"),
+        Parameter("labour_share", "α", "–", 0.5, 0.0, 1.0, "labour's share of research input at the start", True),
+        _below_one("substitution_parameter", "ρ", -0.2, "substitution of labour and experiment compute: 0 is Cobb–Douglas"),
+        Parameter("elasticity_of_substitution", "σ", "–", 0.0, 0.0, _INFINITE, "1/(1 − ρ), in place of ρ (0: not given)", high_open=True),
+        _positive("parallel_exponent", "λ", "–", 1.0, "stepping on toes: exponent of research input"),
+        _positive("distance_to_limits", "X", "doublings", 88.0, "doublings to the ceiling (not used by ceiling = constant)"),
+        _share("experiment_efficiency", "γ", 0.0, "how far better software makes each experiment cheaper"),
+        _positive("recent_doubling_time", "T_ref", "months", 3.0, "doubling time at the recent pace, the unit of paces"),
+        _positive("labour_multiplier", "–", "×", 1.0, "constant factor on labour"),
+        _positive("experiment_compute_multiplier", "–", "×", 1.0, "constant factor on experiment compute"),
+        _positive("horizon", "H", "months", 240.0, "end of the trajectory"),
+        _positive("initial_ai_labour", "a0", "× human labour", 1.0, "AI labour at the start"),
+        _below_one("task_substitution_parameter", "κ", -0.5, "substitution between tasks of research"),
+        _share("automated_share_low", "f", 0.2, "automated share of tasks before the ramp"),
+        _share("automated_share_high", "f", 1.0, "automated share of tasks after the ramp"),
+        Parameter("automation_start_time", "–", "months", 0.0, -_INFINITE, _INFINITE, "start of a ramp in time", True, True),
+        Parameter("automation_end_time", "–", "months", 60.0, -_INFINITE, _INFINITE, "end of a ramp in time", True, True),
+        Parameter(
+            "automation_start_compute", "E", "doublings", 0.0, -_INFINITE, _INFINITE, "effective compute where a ramp starts", True, True
+        ),
+        Parameter(
+            "automation_end_compute", "E", "doublings", 13.0, -_INFINITE, _INFINITE, "effective compute where a ramp ends", True, True
+        ),
+        Parameter("automation_midpoint", "E", "doublings", 6.0, -_INFINITE, _INFINITE, "effective compute half way, logistic", True, True),
+        _positive("automation_width", "E", "doublings", 2.0, "width of the logistic in effective compute"),
+        _positive("first_training_time", "τ0", "months", 2.0, "length of the first training run"),
+        _positive("training_time_ratio", "k", "–", 0.9, "length of each training run against the one before"),
+        _positive("pace_cap", "cap", "× recent pace", 5.0, "the highest pace that policy allows"),
+        _positive("pace_threshold", "m", "× recent pace", 5.0, "the pace that triggers a pause, or a reaction"),
+        _positive("pause_length", "d", "months", 12.0, "how long a pause lasts"),
+        Parameter("reaction_gain", "–", "–", 1.0, 0.0, _INFINITE, "how strongly policy answers a pace above the threshold", False, True),
+        _positive("reaction_delay", "–", "months", 3.0, "how slowly policy becomes aware of the pace"),
+        Parameter(
+            "hardware_doublings_per_year", "–", "doublings a year", 2.0, 0.0, _INFINITE, "growth of hardware, exponential", False, True
+        ),
+        _positive("hardware_doubling_time", "T_h", "months", 24.0, "doubling time of hardware at the start of its loop"),
+        _positive("hardware_returns", "r_h", "–", 5.0, "returns to hardware R&D"),
+        _positive("hardware_parallel_exponent", "λ_h", "–", 1.0, "stepping on toes in hardware R&D"),
+        _positive("hardware_delay", "D", "months", 12.0, "from the frontier of hardware to what is installed"),
+    )
+    options = (
+        Option("research_input", ("labour", "cobb_douglas", "ces"), "how labour and experiment compute make research input"),
+        Option("ceiling", ("constant", "linear", "log_distance", "level"), "how returns fall toward the limits"),
+        Option("convention", ("instantaneous", "geometric"), "whether the initial doubling time is T(0) or the time of the first doubling"),
+        Option("training", ("none", "exponent", "lag", "generations"), "how the time to train new models slows progress"),
+        Option("governance", ("none", "cap", "pause", "reaction"), "what policy does to the pace"),
+        Option("reaction_start", ("current", "recent"), "the pace that policy is aware of at the start"),
+        Option("hardware", ("fixed", "exponential", "loop"), "how hardware grows"),
+        Option("automation", ("full", "ramp", "logistic"), "how the automated share of research tasks grows"),
+        Option("automation_clock", ("time", "effective_compute"), "what the ramp of automation follows"),
+    )
+
+    has_years_of_progress = True
+
+    def doublings_per_year_of_progress(self, parameters: Mapping[str, jax.Array] | Mapping[str, float]) -> jax.Array | float:
+        return 12 / parameters["recent_doubling_time"]
+
+    def ceiling(self, parameters: Mapping[str, jax.Array], options: Options) -> jax.Array | None:
+        return None if options["ceiling"] == "constant" else parameters["distance_to_limits"]
+
+    def check_given(self, options: Options, given: Collection[str]) -> None:
+        if options["research_input"] == "labour":
+            for name in ("labour_share", "substitution_parameter", "elasticity_of_substitution", "experiment_efficiency"):
+                if name in given:
+                    fix = 'remove it, or use research_input = "ces" or "cobb_douglas"'
+                    raise ModelError(name, 'research_input = "labour" has no experiment compute', fix)
+        if options["research_input"] == "cobb_douglas":
+            for name in ("substitution_parameter", "elasticity_of_substitution"):
+                if name in given:
+                    raise ModelError(name, 'research_input = "cobb_douglas" has none to choose', 'remove it, or use research_input = "ces"')
+        if "substitution_parameter" in given and "elasticity_of_substitution" in given:
+            problem = "given beside substitution_parameter, of which it is another form"
+            raise ModelError("elasticity_of_substitution", problem, "give one of the two")
+
+    def check(self, options: Options, bounds: Bounds) -> None:
+        super().check(options, bounds)
+        low, high = bounds["elasticity_of_substitution"]
+        if low == 0 < high:
+            raise ModelError("elasticity_of_substitution", "0 lies outside its support", "keep it within (0, inf)")
+        if options["training"] == "exponent":
+            self._check_exponent(options)
+        if options["hardware"] == "loop" and options["automation"] != "full":
+            raise ModelError("hardware", 'the loop needs automation = "full"', 'use hardware = "fixed" or "exponential"')
+        if options["convention"] == "geometric":
+            if options["automation"] == "ramp" and options["automation_clock"] == "time":
+                problem = "the first doubling of a law with a ramp in time is not defined by software alone"
+                raise ModelError("convention", problem, 'use "instantaneous", or automation_clock = "effective_compute"')
+            if options["ceiling"] != "constant" and bounds["distance_to_limits"][0] <= 1:
+                problem = f"{bounds['distance_to_limits'][0]:g} doublings leave no first doubling to define the geometric convention by"
+                raise ModelError("distance_to_limits", problem, 'keep it above 1, or use convention = "instantaneous"')
+        if options["automation"] != "full":
+            self._check_automation(options, bounds)
+
+    @staticmethod
+    def _check_exponent(options: Options) -> None:
+        in_time = options["automation"] == "ramp" and options["automation_clock"] == "time"
+        for name, refused in (
+            ("hardware", options["hardware"] != "fixed"),
+            ("governance", options["governance"] not in ("none", "cap")),
+            ("automation_clock", in_time),
+        ):
+            if refused:
+                problem = f'training = "exponent" describes progress in software alone, without {name} = {options[name]!r}'
+                raise ModelError(name, problem, 'use training = "lag" or "generations"')
+
+    @staticmethod
+    def _check_automation(options: Options, bounds: Bounds) -> None:
+        if bounds["automated_share_low"][1] > bounds["automated_share_high"][0]:
+            problem = f"{bounds['automated_share_low'][1]:g} may lie above automated_share_high"
+            raise ModelError("automated_share_low", problem, "keep it below automated_share_high")
+        if options["automation"] == "ramp":
+            unit = "time" if options["automation_clock"] == "time" else "compute"
+            start, end = bounds[f"automation_start_{unit}"], bounds[f"automation_end_{unit}"]
+            if start[1] >= end[0]:
+                problem = f"{start[1]:g} may not lie before automation_end_{unit}"
+                raise ModelError(f"automation_start_{unit}", problem, f"keep it below automation_end_{unit}")
+
+    def budget(self, options: Options, bounds: Bounds, tolerance: float) -> Budget:
+        return Budget(steps=4096, tolerance=tolerance)
+
+    def solve(self, parameters: Mapping[str, jax.Array], options: Options, budget: Budget) -> Solution:
+        law = BareLaw(parameters, options)
+        narrow = parameters["horizon"].dtype == jax.numpy.float32
+        stepping = Stepping(budget.steps, max(budget.tolerance / 10, 2e-7 if narrow else 2e-14))
+        return ClockSolution(GrowthSystem(law), stepping, parameters["horizon"], budget.furthest)

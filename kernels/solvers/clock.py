@@ -1,0 +1,312 @@
+"""Laws of any state by explicit Runge–Kutta steps in the mixed clock, ds = (1/Δ_t + Σ |dy_i/dt|/Δ_i)·dt over software and every other
+unbounded state: all rates in s are bounded, so explosions and fizzles take about the same number of steps.
+
+Each trajectory chooses its steps by the estimated error of each (a step that is too long is taken again), and steps onto what happens at a
+known time (the end of a training run, of a pause, the horizon) and onto crossings (a threshold of the pace, the end of a ramp), where its
+rates are not smooth. A step to a known time is taken in time itself and ends on it exactly; a crossing is found from the cubic through both
+ends of the step that passed it, and the rest by Newton's method. The loop ends with the slowest of the trajectories; finished ones stay.
+
+Source of the tableaus and of the step size control: Hairer, Nørsett and Wanner (1993), sections II.4 and II.10.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from kernels.solvers.tableaus import RUNGE_KUTTA_5, RUNGE_KUTTA_8, Tableau
+
+State = tuple[jax.Array, ...]
+"""Time in months, the coordinate of software, and whatever else the system needs; each (…, lanes)."""
+
+Memory = tuple[jax.Array, ...]
+"""What stays as it is between events, such as whether a pause has begun; each (…, lanes)."""
+
+
+class System(ABC):
+    """A law to integrate. Arrays are (…, lanes); rates are months⁻¹ and must be finite everywhere, far beyond the end too."""
+
+    horizon: jax.Array
+    scales: tuple[jax.Array | float, ...]
+    """Δ of time, the coordinate and each other state; infinite for a state that is bounded."""
+    last: float
+    """The coordinate beyond which a trajectory has arrived."""
+    tail_after: float
+    """The coordinate beyond which a pace that rises goes on rising, so that a negligible rest of the way is an arrival."""
+    crosses: bool
+    """Whether `crossings` has any."""
+
+    @abstractmethod
+    def start(self) -> tuple[State, Memory]:
+        """The state and memory at month 0."""
+
+    @abstractmethod
+    def rates(self, state: State, memory: Memory) -> State:
+        """d/dt of every state after time."""
+
+    @abstractmethod
+    def next_time(self, memory: Memory) -> jax.Array:
+        """The next known time at which something happens, months; +inf for none."""
+
+    @abstractmethod
+    def at_time(self, state: State, memory: Memory) -> tuple[State, Memory]:
+        """State and memory after what happens at `next_time`."""
+
+    @abstractmethod
+    def crossings(self, state: State, memory: Memory) -> tuple[jax.Array, ...]:
+        """Functions that are negative until something happens, and zero then."""
+
+    @abstractmethod
+    def at_crossings(self, state: State, memory: Memory, which: tuple[jax.Array, ...]) -> tuple[State, Memory]:
+        """State and memory after the crossings for which `which` is true."""
+
+
+class Track(NamedTuple):
+    """The accepted and tried steps of trajectories, each (steps + 1, lanes), the final state last and repeated; unused rows are +inf.
+
+    `stride` is the length of the step in the clock, negative where it was taken in time; `elapsed` its months. `before` is the state, past
+    time and coordinate, at its end before anything happened there.
+    """
+
+    states: State
+    memories: Memory
+    stride: jax.Array
+    elapsed: jax.Array
+    before: State
+    arrival: jax.Array
+    """Months of the arrival at the end of software, (lanes,); +inf where it is not within the horizon."""
+    unfinished: jax.Array
+    """Whether the steps were not enough, (lanes,)."""
+    used: jax.Array
+    """Steps that the slowest trajectory took, ()."""
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """How a system is stepped: at most so many steps, each with an error within `tolerance`."""
+
+    steps: int
+    tolerance: float
+
+    @property
+    def tableau(self) -> Tableau:
+        return RUNGE_KUTTA_5 if self.tolerance > 1e-8 else RUNGE_KUTTA_8
+
+
+def clock_rate(system: System, rates: State) -> jax.Array:
+    """ds/dt, a month⁻¹."""
+    total = 1 / jnp.asarray(system.scales[0], rates[0].dtype)
+    for rate, scale in zip(rates, system.scales[1:], strict=True):
+        if not (isinstance(scale, float) and scale == jnp.inf):
+            total = total + jnp.abs(rate) / scale
+    return total
+
+
+class Step(NamedTuple):
+    """What a step adds to each state, the stages' error estimates of each, and d/ds of each at its start."""
+
+    added: State
+    errors: tuple[State, ...]
+    first: State
+
+
+def take_step(
+    tableau: Tableau, rates: Callable[[State], State], unit: Callable[[State], jax.Array], state: State, stride: jax.Array
+) -> Step:
+    """One step of length `stride` in the variable v with dv/dt = `unit`(rates): the clock, time or the coordinate."""
+
+    def slopes(at: State) -> State:
+        found = rates(at)
+        scale = 1 / unit(found)
+        return (scale, *(rate * scale for rate in found))
+
+    stages = [slopes(state)]
+    for row in tableau.a:
+        trial = tuple(
+            value + stride * sum(weight * stage[index] for weight, stage in zip(row, stages, strict=True) if weight)
+            for index, value in enumerate(state)
+        )
+        stages.append(slopes(trial))
+
+    def weighted(weights: tuple[float, ...]) -> State:
+        return tuple(
+            stride * sum(weight * stage[index] for weight, stage in zip(weights, stages, strict=True) if weight)
+            for index in range(len(state))
+        )
+
+    added = weighted(tableau.b)
+    if tableau.order == 8:
+        return Step(added, tuple(weighted(weights) for weights in tableau.errors), stages[0])
+    stages.append(slopes(tuple(value + more for value, more in zip(state, added, strict=True))))
+    return Step(added, (weighted((*tableau.errors[0], 1 / 66)),), stages[0])
+
+
+def _error(step: Step, state: State, tolerance: float) -> jax.Array:
+    """The estimated error of a step in units of what is allowed."""
+    time, coordinate = (value + more for value, more in zip(state[:2], step.added[:2], strict=True))
+    tiny = jnp.asarray(1e-30, time.dtype)
+    allowed = (jnp.maximum(time, tiny), jnp.clip(coordinate, tiny, 1))
+
+    def square(errors: State) -> jax.Array:
+        total = sum(((errors[index] / scale) ** 2 for index, scale in enumerate(allowed)), jnp.zeros_like(time))
+        return total + sum((error**2 for error in errors[2:]), jnp.zeros_like(time))
+
+    fine = square(step.errors[0])
+    if len(step.errors) == 1:
+        relative = jnp.sqrt(fine)
+    else:
+        coarse = square(step.errors[1])
+        relative = fine / jnp.sqrt(jnp.maximum(fine + 0.01 * coarse, tiny))
+    return jnp.where(jnp.isfinite(relative), relative / tolerance, 1e10)
+
+
+def _first_zero(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slope_at_end: jax.Array) -> jax.Array:
+    """Where on [0, 1] the cubic through both ends crosses zero from below: Newton's method kept inside its bracket."""
+
+    def improve(_: int, found: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        low, high, at = found
+        rest = 1 - at
+        value = rest**2 * ((1 + 2 * at) * start + at * slope_at_start) + at**2 * ((3 - 2 * at) * end - rest * slope_at_end)
+        slope = 6 * at * rest * (end - start) + rest * (1 - 3 * at) * slope_at_start + at * (3 * at - 2) * slope_at_end
+        low, high = jnp.where(value > 0, low, at), jnp.where(value > 0, at, high)
+        newton = at - value / jnp.where(slope == 0, 1, slope)
+        return low, high, jnp.where((newton > low) & (newton < high), newton, (low + high) / 2)
+
+    guess = jnp.clip(-start / jnp.where(end == start, 1, end - start), 0, 1)
+    zero = jnp.zeros_like(start)
+    return lax.fori_loop(0, 5, improve, (zero, zero + 1, guess))[2]
+
+
+def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
+    """Step all trajectories to their horizon, to their arrival, or beyond the coordinate `furthest` if nothing further is asked."""
+    tableau, tolerance = stepping.tableau, stepping.tolerance
+    state, memory = system.start()
+    horizon = system.horizon
+    dtype, lanes, others = horizon.dtype, horizon.shape, state[2:]
+    landing = 1e-6 if dtype == jnp.float64 else 1e-4
+    resolution = 1e-14 if dtype == jnp.float64 else 1e-8
+    goal = min(system.last, furthest)
+
+    def rows(count: int) -> jax.Array:
+        return jnp.full((stepping.steps + 1, *lanes), jnp.inf, dtype)
+
+    def put(kept: tuple[jax.Array, ...], values: tuple[jax.Array, ...], place: jax.Array) -> tuple[jax.Array, ...]:
+        return tuple(lax.dynamic_update_index_in_dim(row, value, place, 0) for row, value in zip(kept, values, strict=True))
+
+    def body(carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        place, state, memory, length, retry, active, arrival, kept = carry  # type: ignore[misc]
+        rates_now = system.rates(state, memory)
+        rate = clock_rate(system, rates_now)
+        ending = jnp.minimum(system.next_time(memory), horizon)
+        left = (ending - state[0]) * rate
+        stride = jnp.where(retry > 0, retry, length)
+        if system.crosses:
+            slopes_now = (1 / rate, *(value / rate for value in rates_now))
+            values, slopes = jax.jvp(lambda *at: system.crossings(at, memory), state, slopes_now)
+            for value, slope in zip(values, slopes, strict=True):
+                # A crossing that is close enough for a straight line to find.
+                near = -value / jnp.where(slope > 0, slope, 1)
+                stride = jnp.where((retry == 0) & (value < 0) & (slope > 0) & (near < 0.1 * stride) & (near > 0), near, stride)
+        in_time = (retry == 0) & (left <= stride)
+        stride = jnp.where(in_time, left, stride)
+        step = take_step(
+            tableau,
+            lambda at: system.rates(at, memory),
+            lambda found: jnp.where(in_time, rate, clock_rate(system, found)),
+            state,
+            stride,
+        )
+        after = tuple(value + more for value, more in zip(state, step.added, strict=True))
+        after = (jnp.where(in_time, ending, after[0]), *after[1:])
+        error = _error(step, state, tolerance)
+        factor = jnp.clip(0.9 * jnp.maximum(error, 1e-12) ** (-1 / tableau.error_order), 0.2, 6.0)
+        good = error <= 1
+        late = good & ~in_time & (after[0] > ending)
+        accepted = good & ~late
+        again = jnp.zeros_like(stride)
+        landed: list[jax.Array] = []
+        if system.crosses:
+            rates_after = system.rates(after, memory)
+            rate_after = jnp.where(in_time, rate, clock_rate(system, rates_after))
+            slopes_after = (1 / rate_after, *(value / rate_after for value in rates_after))
+            ends, end_slopes = jax.jvp(lambda *at: system.crossings(at, memory), after, slopes_after)
+            first, polish = jnp.full_like(stride, 2), jnp.zeros_like(stride)
+            shares, misses = [], []
+            for begun, slope, end, end_slope in zip(values, slopes, ends, end_slopes, strict=True):
+                miss = -end / jnp.where(end_slope == 0, 1, end_slope)
+                there = (jnp.abs(miss) <= landing * jnp.maximum(stride, landing)) & (end_slope > 0)
+                passed = (end > 0) & ~there
+                share = jnp.where(passed, _first_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride), 2)
+                share = jnp.where(there, 1, share)
+                first = jnp.minimum(first, share)
+                shares.append(share)
+                misses.append(miss)
+            landed = [accepted & (first == 1) & (share == 1) for share in shares]
+            back = accepted & (first < 1)
+            accepted = accepted & ~back
+            again = jnp.where(back, jnp.maximum(first, 1e-6) * stride, 0)
+            for there, miss in zip(landed, misses, strict=True):
+                polish = jnp.where(there, miss, polish)
+            in_time = in_time & (polish >= 0)
+            after = tuple(value + polish * slope for value, slope in zip(after, slopes_after, strict=True))
+        accepted = accepted & active
+        shorter = jnp.where(late, stride * jnp.clip((ending - state[0]) / step.added[0], 0.05, 0.95), stride * jnp.minimum(factor, 0.9))
+        grown = jnp.maximum(stride * factor, jnp.where(stride < length, length, 0))
+        length = jnp.where(accepted, grown, jnp.where(again > 0, length, shorter))
+        kept = (
+            put(kept[0], state, place),
+            put(kept[1], memory, place),
+            *put(kept[2:4], (jnp.where(accepted, jnp.where(in_time, -stride, stride), 0), jnp.where(accepted, step.added[0], 0)), place),
+            put(kept[4], after[2:], place),
+        )
+        # What is left of a pace that rises by so much a unit of its coordinate.
+        speed_before, speed = rates_now[0], system.rates(after, memory)[0]
+        gained = after[1] - state[1]
+        steepness = jnp.log(speed / speed_before) / jnp.where(gained > 0, gained, 1)
+        tail = jnp.where((gained > 0) & (steepness > 0), 1 / (steepness * speed), jnp.inf)
+        over = (tail < resolution * after[0]) & (after[1] > system.tail_after)
+        arrived = accepted & ((after[1] >= system.last) | over) & (after[0] <= horizon)
+        arrival = jnp.where(arrived, after[0] + jnp.where(over, tail, 0), arrival)
+        on_time = accepted & in_time & (after[0] >= ending)
+        later, later_memory = system.at_time(after, memory)
+        happened, happened_memory = after, memory
+        if system.crosses:
+            happened, happened_memory = system.at_crossings(after, memory, tuple(landed))
+
+        def choose(timed: tuple[jax.Array, ...], crossed: tuple[jax.Array, ...], before: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            return tuple(
+                jnp.where(on_time, at_time, jnp.where(accepted, at_crossing, old))
+                for at_time, at_crossing, old in zip(timed, crossed, before, strict=True)
+            )
+
+        new_state, new_memory = choose(later, happened, state), choose(later_memory, happened_memory, memory)
+        done = arrived | (accepted & ((after[0] >= horizon) | (after[1] > goal)))
+        return (place + 1, new_state, new_memory, length, again, active & ~done, arrival, kept)  # type: ignore[return-value]
+
+    def going(carry: tuple[jax.Array, ...]) -> jax.Array:
+        return (carry[0] < stepping.steps) & jnp.any(carry[5])
+
+    empty = (
+        tuple(rows(0) for _ in state),
+        tuple(rows(0) for _ in memory),
+        rows(0),
+        rows(0),
+        tuple(rows(0) for _ in others),
+    )
+    unset = jnp.full_like(horizon, jnp.inf)
+    begin = (jnp.int32(0), state, memory, jnp.full_like(horizon, 0.05), jnp.zeros_like(horizon), horizon > 0, unset, empty)
+    count, state, memory, _, _, active, arrival, kept = lax.while_loop(going, body, begin)  # type: ignore[arg-type]
+    zero = jnp.zeros_like(horizon)
+    kept = (
+        put(kept[0], state, count),
+        put(kept[1], memory, count),
+        *put(kept[2:4], (zero, zero), count),
+        put(kept[4], state[2:], count),
+    )
+    return Track(*kept, arrival, active, count)
