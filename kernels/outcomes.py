@@ -1,9 +1,5 @@
 """Outcomes: a solution turned into the numbers that a sweep reports, one value a trajectory and label.
 
-A flag is true or false (its statistic is a probability); a number has a unit and a scale, by which it is binned:
-
-    duration  months, ≥ 0      ratio  a pace, ≥ 0, over many powers of two      signed  any sign, e.g. doublings      count  whole numbers
-
 A date that is not reached is +inf, an outcome of a failed lane NaN.
 """
 
@@ -18,23 +14,15 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kernels.models.model import Model, ModelError, Options
+from kernels.labels import Label as Label
+from kernels.labels import date_of, gradient_of, warning_label
+from kernels.models.model import PATH, Model, ModelError, Options
 from kernels.solvers.recursion import RecursionSolution
 from kernels.solvers.solution import Solution
 
-Scale = Literal["duration", "ratio", "signed", "count"]
+_NEARBY = 3e-5
+"""A relative difference that float32 tells from none: so near to a step nobody can say on which side of it a trajectory lies."""
 REGIMES = ("explosion", "exponential", "fizzle", "reached_ceiling")
-
-
-@dataclass(frozen=True)
-class Label:
-    """An outcome: its name, what to print it as, and for a number (not a flag) its unit and scale."""
-
-    name: str
-    long_name: str
-    kind: Literal["flag", "numeric"] = "numeric"
-    unit: str = "1"
-    scale: Scale = "signed"
 
 
 @dataclass(frozen=True)
@@ -68,7 +56,8 @@ class Window:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What is asked of every trajectory. `regime` is the factor in pace that makes an explosion or a fizzle; None asks for no regime."""
+    """What is asked of every trajectory. `regime` is the factor in pace that makes an explosion or a fizzle; None asks for no regime.
+    `warning` are pairs of multiples of the recent pace, `gradients` the parameters by whose logarithms numbers are differentiated."""
 
     times: tuple[float, ...] = ()
     doublings: tuple[float, ...] = ()
@@ -79,14 +68,41 @@ class Outcomes:
     regime: float | None = None
     most_doublings_in: tuple[float, ...] = ()
     diagnostics: bool = False
+    warning: tuple[tuple[float, float], ...] = ()
+    gradients: tuple[str, ...] = ()
+
+    @property
+    def multiples(self) -> tuple[float, ...]:
+        """The multiples of the recent pace whose dates are asked for."""
+        return tuple(sorted({multiple for pair in self.warning for multiple in pair}))
+
+    @property
+    def furthest(self) -> float:
+        """The doublings beyond which nothing is asked: those of the last date, where only dates are asked for."""
+        if self != Outcomes(doublings=self.doublings, levels_oom=self.levels_oom, gradients=self.gradients):
+            return math.inf
+        return max((*self.doublings, *(oom * math.log2(10) for oom in self.levels_oom)))
 
     def labels(self, model: Model, options: Options) -> tuple[Label, ...]:
-        """The outcomes in the order in which they are reported: flags, then numbers."""
+        """The outcomes in the order in which they are reported: flags, then numbers, then their gradients."""
+        return (
+            *self.own_labels(model, options),
+            *(gradient_of(label, parameter) for label in self.differentiable(model, options) for parameter in self.gradients),
+        )
+
+    def differentiable(self, model: Model, options: Options) -> tuple[Label, ...]:
+        """The numbers that have gradients: all but counts, and what the model's authors report beside them."""
+        others = model.diagnostic_names(options) if self.diagnostics else ()
+        labels = self.own_labels(model, options)
+        return tuple(label for label in labels if label.kind == "numeric" and label.scale != "count" and label.name not in others)
+
+    def own_labels(self, model: Model, options: Options) -> tuple[Label, ...]:
+        """The outcomes without their gradients."""
         labels = [Label(window.name, _window_words(window), "flag") for window in self.windows]
         if self.regime is not None:
             labels += [Label(name, name.replace("_", " "), "flag") for name in REGIMES]
-        labels += [_date(f"doubling_{n:g}", f"date of doubling {n:g}") for n in self.doublings]
-        labels += [_date(f"level_{k:g}_oom", f"date at which software is 10^{k:g} times better") for k in self.levels_oom]
+        labels += [date_of(f"doubling_{n:g}", f"date of doubling {n:g}") for n in self.doublings]
+        labels += [date_of(f"level_{k:g}_oom", f"date at which software is 10^{k:g} times better") for k in self.levels_oom]
         labels += [Label(f"doublings_at_{t:g}_months", f"doublings made by month {t:g}", unit="doublings") for t in self.times]
         labels += [
             Label(f"years_of_progress_at_{t:g}_months", f"years of progress made by month {t:g}", unit="years of progress")
@@ -94,7 +110,9 @@ class Outcomes:
         ]
         if self.peak:
             labels.append(Label("peak_pace", "highest pace of software progress", unit="× recent pace", scale="ratio"))
-            labels.append(_date("peak_pace", "date of the highest pace"))
+            labels.append(date_of("peak_pace", "date of the highest pace"))
+        labels += [date_of(f"pace_{m:g}x", f"first date at {m:g} times the recent pace") for m in self.multiples]
+        labels += [warning_label(start, end) for start, end in self.warning]
         labels += [
             Label(f"most_doublings_in_{m:g}_months", f"most doublings made in less than {m:g} months", unit="doublings", scale="count")
             for m in self.most_doublings_in
@@ -154,6 +172,8 @@ def evaluate(
     scales: dict[str, jax.Array] = {}
     static_year = doublings_per_year(model, fixed)
     year = static_year if static_year is not None else model.doublings_per_year_of_progress(parameters)
+    # A gradient sees what a year of progress depends on, fixed or not.
+    unit_year = model.doublings_per_year_of_progress(parameters) if outcomes.gradients else year
     values.update(_published_windows(outcomes.windows, model, parameters, static_year, solution))
     values.update(_continuous_windows(outcomes.windows, solution, year))
     # The date of a flat maximum, or what a count changes with it, is not determined to the last digits of the pace: it is not judged.
@@ -175,7 +195,7 @@ def evaluate(
     if levels:
         names = [f"date_of_doubling_{n:g}" for n in outcomes.doublings] + [f"date_of_level_{k:g}_oom" for k in outcomes.levels_oom]
         for name, date in zip(names, solution.dates(levels), strict=True):
-            values[name] = scales[name] = date
+            values[name], scales[name] = date, jnp.where(date < jnp.inf, date, solution.horizon)
 
     times = tuple(dict.fromkeys((*outcomes.times, *outcomes.years_of_progress)))
     if times:
@@ -183,18 +203,30 @@ def evaluate(
         for index, time in enumerate(times):
             # An error in a level is one in time, too: what the pace makes of a relative error of the elapsed time is not the solver's.
             scale = jnp.maximum(made[index], time * pace[index])
+            if outcomes.gradients:
+                scale = jnp.maximum(made[index], _change_with_time(solution, time))
             if time in outcomes.times:
                 name = f"doublings_at_{time:g}_months"
                 values[name], scales[name] = made[index], scale
             if time in outcomes.years_of_progress:
                 name = f"years_of_progress_at_{time:g}_months"
-                assert year is not None
-                values[name], scales[name] = made[index] / year, scale / year
+                assert unit_year is not None
+                values[name], scales[name] = made[index] / unit_year, scale / unit_year
 
     if outcomes.peak:
         unit = model.recent_doubling_time(parameters)
         values["peak_pace"] = scales["peak_pace"] = paces.highest * unit
         values["date_of_peak_pace"], scales["date_of_peak_pace"] = paces.date_of_highest, undetermined
+    if outcomes.warning:
+        dates, date_scales = _dates_at_multiples(outcomes.multiples, solution, model.recent_doubling_time(parameters))
+        for multiple, date, scale in zip(outcomes.multiples, dates, date_scales, strict=True):
+            values[f"date_of_pace_{multiple:g}x"], scales[f"date_of_pace_{multiple:g}x"] = date, scale
+        for pair in outcomes.warning:
+            (start, start_scale), (end, end_scale) = ((dates[place], date_scales[place]) for place in map(outcomes.multiples.index, pair))
+            name = warning_label(*pair).name
+            values[name] = jnp.where(end < jnp.inf, end - start, end)
+            # A difference of dates has their errors, however short it is.
+            scales[name] = jnp.maximum(start_scale, end_scale)
     if outcomes.most_doublings_in:
         assert isinstance(solution, RecursionSolution)
         for months, most in zip(outcomes.most_doublings_in, solution.most_doublings_within(outcomes.most_doublings_in), strict=True):
@@ -203,8 +235,27 @@ def evaluate(
     if outcomes.diagnostics:
         for name, value in model.diagnostics(parameters, options, solution).items():
             values[name], scales[name] = value, undetermined
-    ordered = [label.name for label in outcomes.labels(model, options)]
+    ordered = [label.name for label in outcomes.own_labels(model, options)]
     return Evaluation({name: values[name] for name in ordered}, scales, solution.cut_off)
+
+
+def _dates_at_multiples(multiples: tuple[float, ...], solution: Solution, unit: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The first dates at multiples of the recent pace 1/`unit`, and by what errors in them are divided, each (multiples, lanes)."""
+    dates = solution.first_dates_at_pace(tuple(multiple / unit for multiple in multiples))
+    # An error in such a date is one in the pace, too, which near its highest changes little in time, or jumps from knot to knot.
+    nearby = (multiple * factor / unit for multiple in multiples for factor in (1 - _NEARBY, 1 + _NEARBY))
+    around = solution.first_dates_at_pace(tuple(nearby)).reshape(len(multiples), 2, *unit.shape)
+    spread = (around[:, 1] - around[:, 0]) / (2 * _NEARBY)
+    # Of a date that is not reached nothing is judged but that.
+    unreached = jnp.where(around[:, 0] < jnp.inf, jnp.inf, solution.horizon)
+    scales = jnp.where(around[:, 1] < jnp.inf, jnp.maximum(dates, spread), unreached)
+    return dates, scales
+
+
+def _change_with_time(solution: Solution, time: float) -> jax.Array:
+    """Doublings by which a level changes for a change of 1 in ln time, across a knot if there is one, (lanes,)."""
+    (before, after), _ = solution.levels((time * (1 - _NEARBY), time * (1 + _NEARBY)))
+    return jnp.where(after < jnp.inf, (after - before) / (2 * _NEARBY), jnp.inf)
 
 
 def _published_windows(
@@ -243,15 +294,11 @@ def _continuous_windows(windows: tuple[Window, ...], solution: Solution, year: f
 
 
 def _widened(parameters: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-    return {name: value.astype(jnp.float64) for name, value in parameters.items()}
+    return {name: value.astype(jnp.float64) for name, value in parameters.items() if name not in PATH}
 
 
 def _whole(amount: float | jax.Array) -> int | jax.Array:
     return amount.astype(jnp.int32) if isinstance(amount, jax.Array) else int(amount)
-
-
-def _date(of: str, long_name: str) -> Label:
-    return Label(f"date_of_{of}", long_name, unit="months", scale="duration")
 
 
 def _window_words(window: Window) -> str:

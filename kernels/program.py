@@ -11,8 +11,9 @@ them, and keeps the worst relative error of every number and the count of flags 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,14 +23,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kernels.models.model import Bounds, Model
-from kernels.outcomes import Evaluation, Label, Outcomes, evaluate
-from kernels.sampling import Design
+from kernels.gradients import evaluate_with_gradients
+from kernels.models.model import PATH, Bounds, Model, ModelError
+from kernels.outcomes import Evaluation, Label, Outcomes
+from kernels.sampling import Design, path_words
 from kernels.solvers.budget import Budget
+from kernels.solvers.clock_solution import ClockSolution
 from kernels.statistics import Bins, count_true, pairwise_sum, sum_by_replicate
 
 AUDIT_STRIDE = 256
 _Arrays = dict[str, jax.Array]
+_PILOT = 512
+"""Draws that are solved once to count steps."""
 _CACHE_BYTES = 512 * 1024
 """What the rows of one sub-block may take: about half of a core's second-level cache."""
 
@@ -77,34 +82,85 @@ class Study:
 
     @cached_property
     def budget(self) -> Budget:
-        return self.model.budget(self.options, self.bounds, self.tolerance)
+        """The sizes of loops as far as they follow from the bounds alone."""
+        return replace(self.model.budget(self.options, self.bounds, self.tolerance), furthest=self.outcomes.furthest)
+
+    @cached_property
+    def work(self) -> Budget:
+        """The sizes of loops. Steps that are chosen by their error are counted once a sweep, on draws of its own at the corners of its axes.
+
+        Raises ModelError where a trajectory takes more steps than the budget has.
+        """
+        if not self.budget.tolerance:
+            return self.budget
+        key, draw = np.zeros(2, np.uint32), jnp.arange(_PILOT, dtype=jnp.uint32)
+
+        @jax.jit
+        def count() -> tuple[jax.Array, jax.Array]:
+            corner = {}
+            for index, name in enumerate(self.axes):
+                low, high = self.bounds[name]
+                # Every third draw at either end of an axis and between, each axis at a rhythm of its own.
+                values = jnp.asarray((low, high, (low + high) / 2), self.dtype)
+                corner[name] = values[(np.arange(_PILOT) // 3**index) % 3]
+            solution = self.model.solve(self._completed(key, draw, corner), self.options, self.budget)
+            assert isinstance(solution, ClockSolution)
+            return solution.steps_used, jnp.sum(solution.cut_off)
+
+        used, unfinished = (int(value) for value in count())
+        if unfinished:
+            raise ModelError(
+                "horizon",
+                f"{unfinished} of {_PILOT} trajectories take more than {self.budget.steps} steps: a delay or training time is too short beside it",
+                "shorten the horizon, or lengthen reaction_delay, first_training_time, hardware_delay or noise_correlation_time",
+            )
+        return replace(self.budget, steps=min(self.budget.steps, 16 * math.ceil((1.25 * used + 16) / 16)))
 
     def parameters(self, key: jax.Array, draw: jax.Array, cell: jax.Array) -> dict[str, jax.Array]:
         """Every parameter of the draws `draw` (lanes,) in the cell with axis values `cell` (axes,), each (lanes,) of the working type."""
+        return self._completed(key, draw, {name: jnp.full(draw.shape, cell[index]) for index, name in enumerate(self.axes)})
+
+    def _completed(self, key: jax.Array | np.ndarray, draw: jax.Array, on_axes: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         drawn = self.design.parameters(key, draw, self.dtype)
-        drawn.update({name: jnp.full(draw.shape, cell[index]) for index, name in enumerate(self.axes)})
+        drawn.update(on_axes)
         drawn.update({name: jnp.full(draw.shape, value, self.dtype) for name, value in self.fixed.items()})
         drawn.update({name: drawn[other] for name, other in self.follows.items()})
+        if self.model.needs_path(self.options):
+            # Of the draw alone, so that all cells share its path.
+            drawn.update(zip(PATH, path_words(jnp.asarray(key), draw), strict=True))
         return drawn
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """The names of what a trajectory is solved from, with their types."""
+        kinds = {parameter.name: self.dtype for parameter in self.model.parameters}
+        return kinds | dict.fromkeys(PATH if self.model.needs_path(self.options) else (), jnp.dtype(jnp.uint32))
 
     def evaluate(self, parameters: Mapping[str, jax.Array], budget: Budget) -> Evaluation:
         """Outcomes of trajectories with these parameters, each (lanes,)."""
-        solution = self.model.solve(parameters, self.options, budget)
-        return evaluate(self.outcomes, self.model, self.options, parameters, self.fixed, solution)
+        return evaluate_with_gradients(
+            self.outcomes,
+            self.model,
+            self.options,
+            parameters,
+            self.fixed,
+            self.follows,
+            lambda parameters: self.model.solve(parameters, self.options, budget),
+        )
 
     def trajectories(self, parameters: Mapping[str, jax.Array], times: tuple[float, ...]) -> jax.Array:
         """Doublings made by each time, shape (times, lanes)."""
-        return self.model.solve(parameters, self.options, self.budget).levels(times)[0]
+        return self.model.solve(parameters, self.options, self.work).levels(times)[0]
 
     def audit(self, parameters: Mapping[str, jax.Array], found: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
         """The error of the outcomes `found` for trajectories with these parameters, as the working precision drew them, each (lanes,).
 
         Returns the relative error of every number, (numbers, lanes) float64, and whether each flag differs, (flags, lanes) bool.
         """
-        exact_parameters = {name: value.astype(jnp.float64) for name, value in parameters.items()}
+        exact_parameters = {name: value if name in PATH else value.astype(jnp.float64) for name, value in parameters.items()}
         for name, value in self.fixed.items():
             exact_parameters[name] = jnp.full_like(exact_parameters[name], value)
-        exact = self.evaluate(exact_parameters, self.budget.doubled())
+        exact = self.evaluate(exact_parameters, self.work.doubled())
         horizon = exact_parameters["horizon"]
         errors = [jnp.zeros((0, *horizon.shape))]
         differ = [jnp.zeros((0, *horizon.shape), bool)]
@@ -113,19 +169,21 @@ class Study:
             if label.kind == "flag":
                 differ.append((ours != theirs)[None])
             else:
-                scale, is_date = exact.scales[label.name], label.scale == "duration"
-                errors.append(_relative_error(ours.astype(jnp.float64), theirs, scale, horizon, is_date)[None])
+                errors.append(_relative_error(ours.astype(jnp.float64), theirs, exact.scales[label.name], horizon, label)[None])
         return jnp.concatenate(errors), jnp.concatenate(differ)
 
 
-def _relative_error(ours: jax.Array, exact: jax.Array, scale: jax.Array, horizon: jax.Array, is_date: bool) -> jax.Array:
+def _relative_error(ours: jax.Array, exact: jax.Array, scale: jax.Array, horizon: jax.Array, label: Label) -> jax.Array:
     difference = jnp.abs(ours - exact)
     error = jnp.where(difference > 0, difference / jnp.abs(scale), 0.0)
-    if is_date:
-        # A date just inside the horizon for one of them and just beyond for the other differs by no more than its distance to the horizon.
-        one_reached = jnp.isfinite(ours) != jnp.isfinite(exact)
+    one_reached = jnp.isfinite(ours) != jnp.isfinite(exact)
+    if label.is_date:
+        # A date just inside the horizon for one of them and just beyond for the other differs by no more than its distance to the horizon;
+        # where an infinite scale says that nobody can tell whether it is reached, by nothing.
         reached = jnp.where(jnp.isfinite(ours), ours, exact)
-        error = jnp.where(one_reached, jnp.abs(horizon - reached) / horizon, error)
+        error = jnp.where(one_reached, jnp.where(jnp.isfinite(scale), jnp.abs(horizon - reached) / horizon, 0.0), error)
+    elif label.derived:
+        error = jnp.where(one_reached, 0.0, error)
     return jnp.where(ours == exact, 0.0, jnp.where(jnp.isnan(exact), 0.0, error))
 
 
@@ -142,7 +200,7 @@ def sub_block(study: Study) -> int:
     block = study.design.block
     if jax.default_backend() != "cpu":
         return block
-    rows = max(study.budget.steps * max(study.budget.nodes // 8, 1), 64)
+    rows = max(study.work.steps * (8 if study.work.tolerance else max(study.work.nodes // 8, 1)), 64)
     fitting = _CACHE_BYTES // (rows * study.dtype.itemsize)
     lanes = 1 << max(fitting.bit_length() - 1, 0)
     return int(min(block, max(study.design.replicates, AUDIT_STRIDE, min(lanes, 1024))))
@@ -187,6 +245,8 @@ class TileProgram:
 
     def __init__(self, study: Study, shape: TileShape, keep: Keep = Keep(), lanes: int | None = None) -> None:
         self.study, self.shape, self.keep = study, shape, keep
+        # Counts steps where they must be counted, which cannot be done while the program is traced.
+        _ = study.work
         self.lanes = sub_block(study) if lanes is None else lanes
         self._run = jax.jit(self._tile, compiler_options=compiler_options())
 
@@ -266,7 +326,7 @@ class TileProgram:
                 arrays, audited = tile
                 lane = jnp.arange(lanes, dtype=jnp.int32) + part * lanes
                 parameters = study.parameters(key, start + lane.astype(jnp.uint32), cell)
-                evaluation = study.evaluate(parameters, study.budget)
+                evaluation = study.evaluate(parameters, study.work)
                 arrays = self._add(arrays, parameters, evaluation, lane < held, c, k, part)
                 return arrays, _picked(audited, {**parameters, **evaluation.values}, part, lanes)
 
@@ -276,8 +336,8 @@ class TileProgram:
             return self._add_audit(arrays, audited, held, c, k), audited
 
         places = len(_audited(block))
-        names = [parameter.name for parameter in study.model.parameters]
-        audited = {name: jnp.zeros(places, study.dtype) for name in (*names, *(label.name for label in study.numbers))}
+        audited = {name: jnp.zeros(places, kind) for name, kind in study.inputs.items()}
+        audited |= {label.name: jnp.zeros(places, study.dtype) for label in study.numbers}
         audited |= {label.name: jnp.zeros(places, bool) for label in study.flags}
         arrays, _ = lax.fori_loop(0, cell_count * block_count, one_block, (self._empty(), audited))
         # The top of each block's tree, above the sub-blocks.
@@ -355,8 +415,7 @@ class TileProgram:
     ) -> dict[str, jax.Array]:
         """The audit of one block: one draw of every 256, as the sub-blocks picked them up."""
         study = self.study
-        names = [parameter.name for parameter in study.model.parameters]
-        error, differ = study.audit({name: audited[name] for name in names}, audited)
+        error, differ = study.audit({name: audited[name] for name in study.inputs}, audited)
         counted = jnp.asarray(_audited(study.design.block), jnp.int32) < held
         return {
             **arrays,

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kernels.outcomes import Scale
+from kernels.labels import Scale
 
 _SPANS: dict[Scale, tuple[int, int]] = {"duration": (-14, 14), "ratio": (-16, 48), "signed": (-10, 10), "count": (0, 14)}
 """Powers of two between which an outcome is binned: 2^-14 months are three minutes, 2^14 months are 1,365 years."""

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import xarray as xr
 
+from kernels.models import ModelError
 from sweep import identity, ledger
 from sweep.cube import attributes, open_cube
 from sweep.errors import SpecError
@@ -79,6 +80,15 @@ def run(
     return cube
 
 
+def _counted(spec: Spec, plan: Plan) -> Plan:
+    """The plan with the lengths of its loops settled, before any store is made. Raises SpecError where trajectories take too many steps."""
+    try:
+        _ = plan.study.work
+    except ModelError as error:
+        raise SpecError(str(spec.path or spec.name), f"parameters.{error.key}", None, error.problem, error.fix) from None
+    return plan
+
+
 def use_compilation_cache() -> None:
     """Keep compiled programs between runs, where JAX keeps its cache or in the user's cache folder."""
     settings: Any = jax.config
@@ -136,7 +146,7 @@ def _run(spec: Spec, path: Path, devices: list[Any], progress: Listener, mix_ver
 def _plan(spec: Spec, path: Path, workers: int) -> Plan:
     """The plan of a store: made with it, or found there, where it holds this sweep."""
     if not path.exists():
-        plan = make_plan(spec, workers)
+        plan = _counted(spec, make_plan(spec, workers))
         head: dict[str, Any] = {
             "format": identity.FORMAT_VERSION,
             "fingerprint": spec.fingerprint(),
@@ -147,7 +157,7 @@ def _plan(spec: Spec, path: Path, workers: int) -> Plan:
         CubeStore.create(path, plan, _attributes(spec), lambda folder: ledger.write_head(folder, head))
         return plan
     head = _same_sweep(spec, path)
-    return make_plan(spec, workers, TilePolicy(tuple(head["policy"]["box"]), head["policy"]["blocks"]))
+    return _counted(spec, make_plan(spec, workers, TilePolicy(tuple(head["policy"]["box"]), head["policy"]["blocks"])))
 
 
 def _same_sweep(spec: Spec, path: Path) -> dict[str, Any]:

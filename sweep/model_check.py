@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from kernels import models
-from kernels.models import Bounds, Model, ModelError, Option, Options, Parameter
+from kernels.models import PATH, Bounds, Model, ModelError, Option, Options, Parameter
 from kernels.outcomes import Outcomes, evaluate
 from kernels.solvers.budget import Budget
 from kernels.solvers.solution import Solution
@@ -97,7 +97,9 @@ def tried(
     shape: Any = jax.ShapeDtypeStruct
     lane = shape((_LANES,), precision)
     try:
-        values, cut_off = jax.eval_shape(outcomes_of, {parameter.name: lane for parameter in model.parameters})
+        inputs = {parameter.name: lane for parameter in model.parameters}
+        inputs |= dict.fromkeys(PATH if model.needs_path(options) else (), shape((_LANES,), "uint32"))
+        values, cut_off = jax.eval_shape(outcomes_of, inputs)
     except (Fault, ModelError):
         raise
     except Exception as error:

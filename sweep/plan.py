@@ -19,6 +19,7 @@ from sweep.spec import Spec
 
 SECONDS_A_TILE = 1.0
 _MOST_TILE_BYTES = 256 * 2**20
+_USUAL_EVALUATIONS = 2000
 _NANOSECONDS_A_STEP = 0.8
 """What a step of a recursion, or a node of a panel, costs a trajectory on one core: an estimate for `plan`, from the kernels' benchmark."""
 
@@ -158,7 +159,10 @@ def histogram_dtype(plan: Plan) -> np.dtype[Any]:
 
 def nanoseconds_a_trajectory(study: Study) -> float:
     """What a trajectory costs on one core, roughly."""
-    return 25.0 + _NANOSECONDS_A_STEP * study.budget.steps * study.budget.nodes + 15.0 * len(study.numbers)
+    budget = study.budget
+    # Steps that are chosen by their error are not known before the run: so many right-hand sides are usual.
+    work = _USUAL_EVALUATIONS if budget.tolerance else budget.steps * budget.nodes
+    return 25.0 + _NANOSECONDS_A_STEP * work + 15.0 * len(study.numbers)
 
 
 def worthwhile_workers(spec: Spec) -> int:

@@ -13,7 +13,7 @@ import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
-from kernels.models import Model
+from kernels.models import Budget, Model
 from sweep import calendar, ledger
 from sweep.plan import Plan
 from sweep.plots import save_figure
@@ -142,9 +142,7 @@ def show_plan(plan: Plan, workers: int) -> None:
     table.add_row("draws", f"{spec.draws:,} in {plan.blocks:,} blocks of {spec.block:,}")
     table.add_row("trajectories", f"{plan.trajectories:,}")
     table.add_row("tiles", f"{tiles:,} of up to {plan.policy.shape().cells:,} cells × {plan.policy.blocks * spec.block:,} draws")
-    table.add_row(
-        "steps a trajectory", f"{plan.study.budget.steps}" + (f" × {plan.study.budget.nodes} nodes" if plan.study.budget.nodes > 1 else "")
-    )
+    table.add_row("steps a trajectory", _steps(plan.study.budget))
     table.add_row("memory", f"about {_bytes(plan.tile_bytes() * 4 * workers)} for tiles in flight, beside about 400 MB for the libraries")
     for name, size in plan.disk_bytes().items():
         table.add_row(f"disk: {name}", f"{_bytes(size)} before compression")
@@ -152,6 +150,12 @@ def show_plan(plan: Plan, workers: int) -> None:
     table.add_row("time", f"about {seconds:,.1f} s on {workers} CPU workers, and a few seconds to compile (a rough estimate)")
     table.add_row("store", f"results/{spec.name}.zarr, unless -o names another")
     console.print(table)
+
+
+def _steps(budget: Budget) -> str:
+    if budget.tolerance:
+        return f"as many as the tolerance needs, at most {budget.steps:,}"
+    return f"{budget.steps}" + (f" × {budget.nodes} nodes" if budget.nodes > 1 else "")
 
 
 def _bytes(size: float) -> str:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from kernels import models
-from kernels.models import ModelError
+from kernels.models import PATH, ModelError
+from kernels.sampling import path_words, seed_key
 from kernels.solvers.budget import Budget
 from sweep.errors import Fault, SpecError, near
 from sweep.model_source import ModelSource, find
@@ -30,12 +32,14 @@ def simulate(
     times: Sequence[float] | None = None,
     options: Mapping[str, str | bool] | None = None,
     doublings: int = 128,
+    seed: int = 0,
 ) -> xr.Dataset:
     """Trajectories of a model, float64.
 
     `model` is one of ours, an installed one, or a class of your own: "my_models.py:MyModel", from the working folder on.
     `parameters` maps names to numbers or 1-D arrays of one length; those left out have the model's defaults. `times` are in months, every
-    month up to the horizon by default; `doublings` says up to which n dates are given.
+    month up to the horizon by default; `doublings` says up to which n dates are given. Where the options make a law random,
+    trajectory i has the random path that draw i of a sweep with this seed has.
 
     Returns a Dataset of `doublings(time)` (doublings of software since the start; NaN beyond the trajectory's own horizon) and
     `doubling_time(doubling)` (the date in months at which the n-th doubling completes, n = 1, 2, …; +inf if not within the horizon), and
@@ -53,6 +57,8 @@ def simulate(
         settled = chosen.resolve_options(options or {})
         values, single = _values(chosen, settled, parameters or {})
         bounds = {name: (float(array.min()), float(array.max())) for name, array in values.items()}
+        chosen.check_given(settled, tuple(parameters or ()))
+        settled = dict(chosen.simplified(settled, bounds))
         chosen.check(settled, bounds)
     except ModelError as error:
         raise SpecError(_PLACE, error.key, None, error.problem, error.fix) from None
@@ -63,7 +69,8 @@ def simulate(
     # Dates one by one from panels: one program however many there are.
     budget = replace(chosen.budget(settled, bounds, _TOLERANCE), direct=0.0)
     solve = _solver(source, tuple(sorted(settled.items())), budget, tuple(asked.tolist()), doublings)
-    made, dates, others = _in_batches(solve, values)
+    inputs = {**values, **_path(seed, len(values["horizon"]))} if chosen.needs_path(settled) else values
+    made, dates, others = _in_batches(solve, inputs)
     made = np.where(asked[:, None] <= values["horizon"], made, np.nan)
     return _dataset(model, chosen, asked, made, dates, others, single)
 
@@ -106,6 +113,16 @@ def _values(
                 arrays[default] if isinstance(default, str) and default in arrays else np.asarray(_number(chosen, options, default))
             )
     return {name: np.broadcast_to(arrays[name], (count,)) for name in names}, not lengths
+
+
+def _path(seed: int, count: int) -> dict[str, NDArray[Any]]:
+    """The words of the random paths of the first draws of a seed."""
+    try:
+        key = jnp.asarray(seed_key(seed))
+    except ValueError:
+        raise SpecError(_PLACE, "seed", seed, "not a seed", "use an integer from 0 to 2^64 - 1") from None
+    words = path_words(key, jnp.arange(count, dtype=jnp.uint32))
+    return {name: np.asarray(word) for name, word in zip(PATH, words, strict=True)}
 
 
 def _number(chosen: models.Model, options: Mapping[str, str | bool], default: float | str) -> float:

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kernels.law import automation, governance, hardware, research_input, training
+from kernels.law import automation, governance, hardware, noise, research_input, training
 from kernels.law.returns import log_returns
 from kernels.solvers.clock import Memory, State
 from kernels.solvers.clock_solution import SoftwareSystem
@@ -129,7 +129,7 @@ class BareLaw:
             return level
         left = jnp.maximum(self.ceiling - level, 0) / self.ceiling
         near = left < 0.5
-        log_left = jnp.where(near, jnp.log(jnp.where(near, left, 1)), jnp.log1p(-jnp.minimum(level / self.ceiling, 0.5)))
+        log_left = jnp.where(near, jnp.log(jnp.where(near, left, 1)), jnp.log1p(-jnp.where(near, 0, level / self.ceiling)))
         return -log_left
 
     def level(self, coordinate: jax.Array) -> jax.Array:
@@ -203,6 +203,10 @@ class GrowthSystem(SoftwareSystem):
     """
 
     law: BareLaw
+    path: jax.Array | None = None
+    """The words of each trajectory's random path, uint32 (2, lanes), where the law has noise."""
+    refinements: int = 0
+    """How often the grid of the path is halved."""
 
     def __post_init__(self) -> None:
         options = self.law.options
@@ -217,6 +221,8 @@ class GrowthSystem(SoftwareSystem):
         remembered += ["phase", "resumption"] * (options["governance"] == "pause")
         remembered += ["runs", "caught_up"] * ("deployed" in names)
         remembered += ["stretch"] * self.law.has_ramp
+        remembered += self._wandering.remembered if self._wanders else ()
+        remembered += ["breakthroughs", "next_breakthrough"] * self._breaks_through
         self._set("names", tuple(names))
         self._set("remembered", tuple(remembered))
         self._set("crosses", options["governance"] != "none" or (self.law.has_ramp and not self.law.ramps_in_time))
@@ -231,6 +237,19 @@ class GrowthSystem(SoftwareSystem):
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
+
+    @property
+    def _wanders(self) -> bool:
+        return self.law.options["noise"] in ("pace", "both")
+
+    @property
+    def _breaks_through(self) -> bool:
+        return self.law.options["noise"] in ("breakthroughs", "both")
+
+    @cached_property
+    def _wandering(self) -> noise.Wandering:
+        assert self.path is not None
+        return noise.Wandering(self.path, self.refinements)
 
     @property
     def _narrow(self) -> bool:
@@ -274,6 +293,9 @@ class GrowthSystem(SoftwareSystem):
             remaining = self.law.log_remaining(at["coordinate"])
             stretch = at.get("stretch", jnp.zeros_like(level))
             log_ratio = self.law.log_ratio(at["time"], level, remaining, self._deployed(at, level), self._installed(at), stretch)
+        if self._wanders:
+            p = self.law.parameters
+            log_ratio = log_ratio + self._wandering.log_pace(at, at["time"], p["noise_sd"], p["noise_correlation_time"])
         return log_ratio + self.law.log_first_pace + jnp.log(self.law.parameters["recent_doubling_time"])
 
     @cached_property
@@ -332,6 +354,10 @@ class GrowthSystem(SoftwareSystem):
         at = dict.fromkeys((*self.names, *self.remembered), zero)
         if self.law.has_ramp:
             at["stretch"] = self.law.stretch_at(zero)
+        if self._wanders:
+            at.update(self._wandering.begun(zero))
+        if self._breaks_through:
+            at["next_breakthrough"] = self._breakthrough(zero)[0]
         before = self._log_pace_before_policy(at, zero)
         if self.law.options["governance"] == "reaction" and self.law.options["reaction_start"] == "current":
             at["awareness"] = before / _LOG_2
@@ -371,7 +397,33 @@ class GrowthSystem(SoftwareSystem):
         if self.law.ramps_in_time:
             start, end = self.law.ramp_ends
             times["stretch"] = jnp.where(at["stretch"] == 0, start, jnp.where(at["stretch"] == 1, end, never))
+        if self._wanders:
+            times["segment"] = (at["segment"] + 1) * self._wandering.months(p["noise_correlation_time"])
+        if self._breaks_through:
+            times["next_breakthrough"] = at["next_breakthrough"]
         return times
+
+    def _breakthrough(self, number: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Months to this breakthrough from the one before, and the doublings of that one."""
+        assert self.path is not None
+        return noise.breakthrough(self.path, number, self.law.parameters["breakthrough_rate"], self.law.parameters["breakthrough_size"])
+
+    def _broken_through(self, at: Mapping[str, jax.Array], is_due: jax.Array) -> dict[str, jax.Array]:
+        """Software after a breakthrough, and when the next one is. None arrives in a pause: those that would are left out."""
+        number = at["breakthroughs"] + 1
+        gap, doublings = self._breakthrough(number)
+        added = jnp.where(is_due, doublings, 0)
+        if "phase" in at:
+            added = jnp.where(at["phase"] == 1, 0, added)
+        coordinate = at["coordinate"] + added
+        if self.law.ceiling is not None:
+            share = added / self.law.ceiling * jnp.exp(at["coordinate"])
+            coordinate = jnp.where(share < 1, at["coordinate"] - jnp.log1p(-jnp.where(share < 1, share, 0)), self.last)
+        return {
+            "coordinate": jnp.maximum(jnp.minimum(coordinate, self.last), at["coordinate"]),
+            "breakthroughs": jnp.where(is_due, number, at["breakthroughs"]),
+            "next_breakthrough": at["next_breakthrough"] + jnp.where(is_due, gap, 0),
+        }
 
     def next_time(self, memory: Memory) -> jax.Array:
         at = dict(zip(self.remembered, memory, strict=True))
@@ -385,12 +437,16 @@ class GrowthSystem(SoftwareSystem):
         times = self._times(at)
         due = {name: at["time"] >= time for name, time in times.items()}
         p, one = self.law.parameters, jnp.ones_like(at["time"])
+        if "segment" in due:
+            at.update({name: jnp.where(due["segment"], value, at[name]) for name, value in self._wandering.advanced(at).items()})
+        if "next_breakthrough" in due:
+            at.update(self._broken_through(at, due["next_breakthrough"]))
         if "resumption" in due:
             at["phase"] = jnp.where(due["resumption"], 2 * one, at["phase"])
         if "stretch" in due:
             at["stretch"] = jnp.where(due["stretch"], at["stretch"] + 1, at["stretch"])
+        level = self.law.level(at["coordinate"])
         if "runs" in due:
-            level = self.law.level(at["coordinate"])
             if self.law.options["training"] == "generations":
                 at["deployed"] = jnp.where(due["runs"] & (at["caught_up"] == 0), level, at["deployed"])
             at["runs"] = jnp.where(due["runs"], at["runs"] + 1, at["runs"])
@@ -401,11 +457,14 @@ class GrowthSystem(SoftwareSystem):
             short = length < (1e-6 if self._narrow else 1e-14) * at["time"]
             caught = due["runs"] & (p["training_time_ratio"] < 1) & (negligible | short)
             at["caught_up"] = jnp.where(caught, one, at["caught_up"])
+        jumps = [due[name] for name in ("runs", "next_breakthrough") if name in due]
+        if jumps:
             settled = dict(at)
             if self.law.has_ramp and not self.law.ramps_in_time:
                 settled["stretch"] = self.law.stretch_at(self._deployed(at, level) + self._installed(at))
             settled = self._settled(settled, self._log_pace_before_policy(settled, level))
-            at = {name: jnp.where(due["runs"], settled[name], value) for name, value in at.items()}
+            is_jump = jumps[0] | jumps[-1]
+            at = {name: jnp.where(is_jump, settled[name], value) for name, value in at.items()}
         return self._split(at)
 
     def _watched(self, at: Mapping[str, jax.Array]) -> dict[str, jax.Array]:

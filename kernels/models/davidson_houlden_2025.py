@@ -250,13 +250,15 @@ def _continuous(parameters: Mapping[str, jax.Array], options: Options, budget: B
             total = _accumulated(exponent, 1 - exponent, returns, returns * level / limit)
         else:
             assert kink is not None
-            falling = _accumulated(exponent, 1 + exponent, jnp.maximum(returns, 1), returns * jnp.minimum(level, kink) / limit)
-            total = falling + _accumulated(exponent, 1 - exponent, jnp.minimum(returns, 1), returns * jnp.maximum(level - kink, 0) / limit)
+            # Choices, whose derivatives are those of one side: a minimum would mix the two where they meet.
+            above, below = jnp.where(returns > 1, returns, 1), jnp.where(returns > 1, 1, returns)
+            rising = _accumulated(exponent, 1 + exponent, above, returns * jnp.where(level < kink, level, kink) / limit)
+            total = rising + _accumulated(exponent, 1 - exponent, below, returns * jnp.where(level < kink, 0, level - kink) / limit)
         return log_first + _LOG_2 * limit / returns * total
 
     # Where the local returns pass 1 the paper's retraining changes from one form to the other.
     kinked = options["retraining"] == "paper" and not options["constant_returns"]
-    kink = limit * jnp.maximum(1 - 1 / returns, 0) if kinked else None
+    kink = limit * jnp.where(returns > 1, 1 - 1 / returns, 0) if kinked else None
 
     def solution_until(end: jax.Array) -> QuadratureSolution:
         return QuadratureSolution(log_doubling_time, limit, end, budget, kink, _is_regular(options))
@@ -264,7 +266,8 @@ def _continuous(parameters: Mapping[str, jax.Array], options: Options, budget: B
     if options["boost"] == "none":
         return solution_until(horizon)
     boost = _boost(parameters, options)
-    return TimeChangedSolution(solution_until(boost.to_base(horizon)), boost.to_base, boost.to_calendar, boost.factor, horizon)
+    base = solution_until(boost.to_base(horizon))
+    return TimeChangedSolution(base, boost.to_base, boost.to_calendar, boost.factor, boost.duration, horizon)
 
 
 def _is_regular(options: Options) -> bool:

@@ -13,15 +13,19 @@ import math
 from collections.abc import Collection, Mapping
 
 import jax
+import jax.numpy as jnp
 
 from kernels.law.growth import BareLaw, GrowthSystem
-from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter
+from kernels.law.noise import POINTS
+from kernels.models.model import PATH, Bounds, Model, ModelError, Option, Options, Parameter
 from kernels.solvers.budget import Budget
 from kernels.solvers.clock import Stepping
 from kernels.solvers.clock_solution import ClockSolution
 from kernels.solvers.solution import Solution
 
 _INFINITE = math.inf
+_MOST_EVENTS = 8192
+"""Points of a random path, or breakthroughs, that a trajectory is stepped through at most."""
 
 
 def _positive(name: str, symbol: str, unit: str, default: float, meaning: str) -> Parameter:
@@ -34,6 +38,15 @@ def _share(name: str, symbol: str, default: float, meaning: str) -> Parameter:
 
 def _below_one(name: str, symbol: str, default: float, meaning: str) -> Parameter:
     return Parameter(name, symbol, "–", default, -_INFINITE, 1.0, meaning, True, True)
+
+
+def _random_events(options: Options, bounds: Bounds) -> tuple[float, float]:
+    """The most points of the random path of the pace, and of breakthroughs, that there can be within a horizon."""
+    longest = bounds["horizon"][1]
+    points = POINTS * longest / bounds["noise_correlation_time"][0] if options["noise"] in ("pace", "both") else 0.0
+    mean = longest * bounds["breakthrough_rate"][1] if options["noise"] in ("breakthroughs", "both") else 0.0
+    # Seven standard deviations of a Poisson number, and some where it is small.
+    return points, mean + 7 * math.sqrt(mean) + 16 * (mean > 0)
 
 
 class GrowthLaw(Model):
@@ -83,6 +96,10 @@ class GrowthLaw(Model):
         _positive("hardware_returns", "r_h", "–", 5.0, "returns to hardware R&D"),
         _positive("hardware_parallel_exponent", "λ_h", "–", 1.0, "stepping on toes in hardware R&D"),
         _positive("hardware_delay", "D", "months", 12.0, "from the frontier of hardware to what is installed"),
+        Parameter("noise_sd", "σ", "ln pace", 0.3, 0.0, _INFINITE, "stationary standard deviation of the log pace", high_open=True),
+        _positive("noise_correlation_time", "τ_n", "months", 6.0, "how long a deviation of the pace lasts"),
+        Parameter("breakthrough_rate", "–", "a month", 0.05, 0.0, _INFINITE, "how often breakthroughs arrive", high_open=True),
+        _positive("breakthrough_size", "–", "doublings", 1.0, "mean of the doublings that a breakthrough adds"),
     )
     options = (
         Option("research_input", ("labour", "cobb_douglas", "ces"), "how labour and experiment compute make research input"),
@@ -94,6 +111,7 @@ class GrowthLaw(Model):
         Option("hardware", ("fixed", "exponential", "loop"), "how hardware grows"),
         Option("automation", ("full", "ramp", "logistic"), "how the automated share of research tasks grows"),
         Option("automation_clock", ("time", "effective_compute"), "what the ramp of automation follows"),
+        Option("noise", ("none", "pace", "breakthroughs", "both"), "whether the pace wanders, and software jumps, at random"),
     )
 
     has_years_of_progress = True
@@ -125,6 +143,8 @@ class GrowthLaw(Model):
             raise ModelError("elasticity_of_substitution", "0 lies outside its support", "keep it within (0, inf)")
         if options["training"] == "exponent":
             self._check_exponent(options)
+        if options["noise"] != "none":
+            self._check_noise(options, bounds)
         if options["hardware"] == "loop" and options["automation"] != "full":
             raise ModelError("hardware", 'the loop needs automation = "full"', 'use hardware = "fixed" or "exponential"')
         if options["convention"] == "geometric":
@@ -144,10 +164,29 @@ class GrowthLaw(Model):
             ("hardware", options["hardware"] != "fixed"),
             ("governance", options["governance"] not in ("none", "cap")),
             ("automation_clock", in_time),
+            ("noise", options["noise"] != "none"),
         ):
             if refused:
                 problem = f'training = "exponent" describes progress in software alone, without {name} = {options[name]!r}'
                 raise ModelError(name, problem, 'use training = "lag" or "generations"')
+
+    @staticmethod
+    def _check_noise(options: Options, bounds: Bounds) -> None:
+        points, arrivals = _random_events(options, bounds)
+        for name, events, fix in (("noise_correlation_time", points, "keep it longer"), ("breakthrough_rate", arrivals, "keep it lower")):
+            if events > _MOST_EVENTS:
+                reached = bounds[name][0 if name == "noise_correlation_time" else 1]
+                problem = f"{reached:.3g} with a horizon of {bounds['horizon'][1]:g} months makes too long a random path to step through"
+                raise ModelError(name, problem, f"{fix}, or truncate it, or shorten the horizon")
+
+    def simplified(self, options: Options, bounds: Bounds) -> Options:
+        wanders = options["noise"] in ("pace", "both") and bounds["noise_sd"][1] > 0
+        breaks = options["noise"] in ("breakthroughs", "both") and bounds["breakthrough_rate"][1] > 0
+        left = "both" if wanders and breaks else "pace" if wanders else "breakthroughs" if breaks else "none"
+        return {**options, "noise": left}
+
+    def needs_path(self, options: Options) -> bool:
+        return options["noise"] != "none"
 
     @staticmethod
     def _check_automation(options: Options, bounds: Bounds) -> None:
@@ -162,10 +201,11 @@ class GrowthLaw(Model):
                 raise ModelError(f"automation_start_{unit}", problem, f"keep it below automation_end_{unit}")
 
     def budget(self, options: Options, bounds: Bounds, tolerance: float) -> Budget:
-        return Budget(steps=4096, tolerance=tolerance)
+        return Budget(steps=4096 + math.ceil(sum(_random_events(options, bounds))), tolerance=tolerance)
 
     def solve(self, parameters: Mapping[str, jax.Array], options: Options, budget: Budget) -> Solution:
         law = BareLaw(parameters, options)
-        narrow = parameters["horizon"].dtype == jax.numpy.float32
+        narrow = parameters["horizon"].dtype == jnp.float32
         stepping = Stepping(budget.steps, max(budget.tolerance / 10, 2e-7 if narrow else 2e-14))
-        return ClockSolution(GrowthSystem(law), stepping, parameters["horizon"], budget.furthest)
+        path = jnp.stack([parameters[name] for name in PATH]) if self.needs_path(options) else None
+        return ClockSolution(GrowthSystem(law, path, budget.refinements), stepping, parameters["horizon"], budget.furthest)

@@ -19,6 +19,8 @@ from kernels.solvers.solution import Solution
 
 Options = Mapping[str, str | bool]
 Bounds = Mapping[str, tuple[float, float]]
+PATH = ("path_first", "path_second")
+"""The names under which a model that asks for it is given the two words that its draw's random path is addressed by, uint32."""
 
 
 class ModelError(ValueError):
@@ -95,6 +97,14 @@ class Model(ABC):
     def defaults(self, options: Options) -> dict[str, float | str]:
         """The value of each parameter that is not given; a string names the parameter whose value is taken."""
         return {parameter.name: parameter.default for parameter in self.parameters}
+
+    def simplified(self, options: Options, bounds: Bounds) -> Options:
+        """The options without what does nothing within these bounds, such as a noise of no size: the same law, by a smaller program."""
+        return options
+
+    def needs_path(self, options: Options) -> bool:
+        """Whether `solve` is to be given random words of its own for each trajectory, under the names in PATH."""
+        return False
 
     def check_given(self, options: Options, given: Collection[str]) -> None:  # noqa: B027
         """Raise ModelError where a parameter that is given has no meaning under these options, or contradicts another."""

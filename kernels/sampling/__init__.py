@@ -6,7 +6,7 @@ from kernels.sampling.copula import cholesky, correlate, latent_from_rank
 from kernels.sampling.design import SAMPLERS, Design
 from kernels.sampling.discrete import Constant, Discrete
 from kernels.sampling.distribution import Distribution
-from kernels.sampling.indexed import random_bits, seed_key
+from kernels.sampling.indexed import path_words, random_bits, seed_key
 from kernels.sampling.latin_hypercube import latin_hypercube_bits
 from kernels.sampling.quantiles import LogNormal, LogUniform, Normal, Triangular, Uniform
 from kernels.sampling.sobol import DIMENSIONS, sobol_bits, unscrambled
@@ -34,6 +34,7 @@ __all__ = [
     "latent_from_rank",
     "latin_hypercube_bits",
     "nearer_tail",
+    "path_words",
     "random_bits",
     "seed_key",
     "sobol_bits",

@@ -18,6 +18,7 @@ STREAM_SCRAMBLE = 1 << 28
 STREAM_STRATUM = 2 << 28
 STREAM_SLICE = 3 << 28
 STREAM_POSITION = 4 << 28
+STREAM_PATH = 5 << 28
 
 
 def seed_key(seed: int) -> np.ndarray:
@@ -28,7 +29,10 @@ def seed_key(seed: int) -> np.ndarray:
 
 
 def threefry(key: jax.Array, first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The two output words for the counter (first, second): uint32 arrays of one broadcast shape; `key` is uint32 of shape (2,)."""
+    """The two output words for the counter (first, second): uint32 arrays of one broadcast shape.
+
+    `key` is uint32 of shape (2,), or (2, …) for a key of each counter.
+    """
     keys = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(_PARITY))
     left, right = first + keys[0], second + keys[1]
     for group in range(5):
@@ -43,3 +47,8 @@ def threefry(key: jax.Array, first: jax.Array, second: jax.Array) -> tuple[jax.A
 def random_bits(key: jax.Array, draw: jax.Array, dimension: int | jax.Array) -> jax.Array:
     """32 random bits for each draw in one dimension (0 <= dimension < 2^28), uint32 of `draw`'s shape."""
     return threefry(key, draw, jnp.uint32(dimension))[0]
+
+
+def path_words(key: jax.Array, draw: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The key of each draw's own random numbers, two words, each uint32 of `draw`'s shape: use it as `threefry`'s key."""
+    return threefry(key, draw, jnp.uint32(STREAM_PATH))

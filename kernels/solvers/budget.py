@@ -11,7 +11,8 @@ class Budget:
     """`steps` steps or panels, and `nodes` points a panel where the solver has panels.
 
     Levels up to `direct` doublings are far from every ceiling and may be integrated from the start in panels of `pitch` doublings.
-    `tolerance` is the relative error asked of solvers that choose their steps by it, and `furthest` the doublings beyond which nothing is asked.
+    `tolerance` is the relative error asked of solvers that choose their steps by it, and `furthest` the doublings beyond which nothing
+    is asked. `refinements` says how often the grid of a random path is halved; the path stays the same.
     """
 
     steps: int
@@ -20,7 +21,9 @@ class Budget:
     pitch: float = 1.0
     tolerance: float = 0.0
     furthest: float = math.inf
+    refinements: int = 0
 
     def doubled(self) -> Budget:
-        """Twice the steps and twice the points in each, and a hundredth of the error, for the audit."""
-        return replace(self, steps=2 * self.steps, nodes=2 * self.nodes if self.nodes > 1 else 1, tolerance=self.tolerance / 100)
+        """Twice the steps and twice the points in each, a hundredth of the error and half the grid of a random path, for the audit."""
+        nodes = 2 * self.nodes if self.nodes > 1 else 1
+        return replace(self, steps=2 * self.steps, nodes=nodes, tolerance=self.tolerance / 100, refinements=self.refinements + 1)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from kernels.solvers.tableaus import RUNGE_KUTTA_5, RUNGE_KUTTA_8, Tableau
@@ -71,7 +72,7 @@ class Track(NamedTuple):
     """The accepted and tried steps of trajectories, each (steps + 1, lanes), the final state last and repeated; unused rows are +inf.
 
     `stride` is the length of the step in the clock, negative where it was taken in time; `elapsed` its months. `before` is the state, past
-    time and coordinate, at its end before anything happened there.
+    time, at its end before anything happened there.
     """
 
     states: State
@@ -109,11 +110,10 @@ def clock_rate(system: System, rates: State) -> jax.Array:
 
 
 class Step(NamedTuple):
-    """What a step adds to each state, the stages' error estimates of each, and d/ds of each at its start."""
+    """What a step adds to each state, and the estimated errors of each."""
 
     added: State
     errors: tuple[State, ...]
-    first: State
 
 
 def take_step(
@@ -126,6 +126,8 @@ def take_step(
         scale = 1 / unit(found)
         return (scale, *(rate * scale for rate in found))
 
+    if tableau.order == 8:
+        return _looped_step(tableau, slopes, state, stride)
     stages = [slopes(state)]
     for row in tableau.a:
         trial = tuple(
@@ -141,10 +143,31 @@ def take_step(
         )
 
     added = weighted(tableau.b)
-    if tableau.order == 8:
-        return Step(added, tuple(weighted(weights) for weights in tableau.errors), stages[0])
     stages.append(slopes(tuple(value + more for value, more in zip(state, added, strict=True))))
-    return Step(added, (weighted((*tableau.errors[0], 1 / 66)),), stages[0])
+    return Step(added, (weighted((*tableau.errors[0], 1 / 66)),))
+
+
+def _looped_step(tableau: Tableau, slopes: Callable[[State], State], state: State, stride: jax.Array) -> Step:
+    """The same with a loop over many stages, of which the compiler need see only one."""
+    dtype, count = stride.dtype, len(tableau.b)
+    rows = np.zeros((count, count))
+    for index, row in enumerate(tableau.a):
+        rows[index, : len(row)] = row
+
+    def sums(weights: jax.Array, stages: tuple[jax.Array, ...]) -> State:
+        return tuple(stride * jnp.tensordot(weights, stage, 1, precision=lax.Precision.HIGHEST) for stage in stages)
+
+    def stage(index: jax.Array, carry: tuple[State, tuple[jax.Array, ...]]) -> tuple[State, tuple[jax.Array, ...]]:
+        trial, stages = carry
+        found = slopes(trial)
+        stages = tuple(lax.dynamic_update_index_in_dim(kept, one, index, 0) for kept, one in zip(stages, found, strict=True))
+        added = sums(lax.dynamic_index_in_dim(jnp.asarray(rows, dtype), index, 0, keepdims=False), stages)
+        return tuple(value + more for value, more in zip(state, added, strict=True)), stages
+
+    shape = jnp.broadcast_shapes(*(value.shape for value in state), stride.shape)
+    trial = tuple(jnp.broadcast_to(value, shape) for value in state)
+    _, stages = lax.fori_loop(0, count, stage, (trial, tuple(jnp.zeros((count, *shape), dtype) for _ in state)))
+    return Step(sums(jnp.asarray(tableau.b, dtype), stages), tuple(sums(jnp.asarray(weights, dtype), stages) for weights in tableau.errors))
 
 
 def _error(step: Step, state: State, tolerance: float) -> jax.Array:
@@ -163,6 +186,8 @@ def _error(step: Step, state: State, tolerance: float) -> jax.Array:
     else:
         coarse = square(step.errors[1])
         relative = fine / jnp.sqrt(jnp.maximum(fine + 0.01 * coarse, tiny))
+        # Either estimate may vanish by accident. Of order 8 the error falls as the square of that of order 4.
+        relative = jnp.maximum(relative, 0.01 * coarse)
     return jnp.where(jnp.isfinite(relative), relative / tolerance, 1e10)
 
 
@@ -188,7 +213,7 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
     tableau, tolerance = stepping.tableau, stepping.tolerance
     state, memory = system.start()
     horizon = system.horizon
-    dtype, lanes, others = horizon.dtype, horizon.shape, state[2:]
+    dtype, lanes, others = horizon.dtype, horizon.shape, state[1:]
     landing = 1e-6 if dtype == jnp.float64 else 1e-4
     resolution = 1e-14 if dtype == jnp.float64 else 1e-8
     goal = min(system.last, furthest)
@@ -263,7 +288,7 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
             put(kept[0], state, place),
             put(kept[1], memory, place),
             *put(kept[2:4], (jnp.where(accepted, jnp.where(in_time, -stride, stride), 0), jnp.where(accepted, step.added[0], 0)), place),
-            put(kept[4], after[2:], place),
+            put(kept[4], tuple(jnp.where(accepted, new, old) for new, old in zip(after[1:], state[1:], strict=True)), place),
         )
         # What is left of a pace that rises by so much a unit of its coordinate.
         speed_before, speed = rates_now[0], system.rates(after, memory)[0]
@@ -271,10 +296,12 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         steepness = jnp.log(speed / speed_before) / jnp.where(gained > 0, gained, 1)
         tail = jnp.where((gained > 0) & (steepness > 0), 1 / (steepness * speed), jnp.inf)
         over = (tail < resolution * after[0]) & (after[1] > system.tail_after)
-        arrived = accepted & ((after[1] >= system.last) | over) & (after[0] <= horizon)
-        arrival = jnp.where(arrived, after[0] + jnp.where(over, tail, 0), arrival)
         on_time = accepted & in_time & (after[0] >= ending)
         later, later_memory = system.at_time(after, memory)
+        # What happens may be a jump to the end.
+        reached = jnp.where(on_time, later[1], after[1])
+        arrived = accepted & ((reached >= system.last) | over) & (after[0] <= horizon)
+        arrival = jnp.where(arrived, after[0] + jnp.where(over, tail, 0), arrival)
         happened, happened_memory = after, memory
         if system.crosses:
             happened, happened_memory = system.at_crossings(after, memory, tuple(landed))
@@ -286,7 +313,7 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
             )
 
         new_state, new_memory = choose(later, happened, state), choose(later_memory, happened_memory, memory)
-        done = arrived | (accepted & ((after[0] >= horizon) | (after[1] > goal)))
+        done = arrived | (accepted & ((after[0] >= horizon) | (reached > goal)))
         return (place + 1, new_state, new_memory, length, again, active & ~done, arrival, kept)  # type: ignore[return-value]
 
     def going(carry: tuple[jax.Array, ...]) -> jax.Array:
@@ -300,13 +327,13 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         tuple(rows(0) for _ in others),
     )
     unset = jnp.full_like(horizon, jnp.inf)
-    begin = (jnp.int32(0), state, memory, jnp.full_like(horizon, 0.05), jnp.zeros_like(horizon), horizon > 0, unset, empty)
+    begin = (jnp.int32(0), state, memory, jnp.full_like(horizon, 0.002), jnp.zeros_like(horizon), horizon > 0, unset, empty)
     count, state, memory, _, _, active, arrival, kept = lax.while_loop(going, body, begin)  # type: ignore[arg-type]
     zero = jnp.zeros_like(horizon)
     kept = (
         put(kept[0], state, count),
         put(kept[1], memory, count),
         *put(kept[2:4], (zero, zero), count),
-        put(kept[4], state[2:], count),
+        put(kept[4], state[1:], count),
     )
     return Track(*kept, arrival, active, count)

@@ -36,9 +36,10 @@ class SoftwareSystem(System):
 
 
 class _Place(NamedTuple):
-    """A step that was taken, at its start: state, memory, stride, and whether it was taken in time."""
+    """A step that was taken: state at its start and end, memory, stride, and whether it was taken in time."""
 
     state: State
+    end: State
     memory: Memory
     stride: jax.Array
     in_time: jax.Array
@@ -77,7 +78,10 @@ class ClockSolution(Solution):
             return jnp.take_along_axis(row, index, axis=0)
 
         stride = pick(track.stride)
-        return _Place(tuple(pick(row) for row in track.states), tuple(pick(row) for row in track.memories), jnp.abs(stride), stride < 0)
+        after = jnp.minimum(index + 1, track.used)
+        end = (jnp.take_along_axis(track.states[0], after, axis=0), *(pick(row) for row in track.before))
+        state, memory = tuple(pick(row) for row in track.states), tuple(pick(row) for row in track.memories)
+        return _Place(state, end, memory, jnp.abs(stride), stride < 0)
 
     def _last_before(self, keys: jax.Array, key: jax.Array, strictly: bool = False) -> jax.Array:
         """The number of the last step whose key is at most (`strictly`: below) `key` (…, lanes), int32."""
@@ -111,10 +115,9 @@ class ClockSolution(Solution):
     def _reach(self, place: _Place, wanted: jax.Array, axis: int) -> State:
         """The state of a step at which the state variable `axis`, time (0) or the coordinate (1), is as wanted."""
         constant = clock_rate(self.system, self.system.rates(place.state, place.memory))
-        whole = self._along(place, place.stride)
-        low, high = place.state[axis], whole[axis]
+        low, high = place.state[axis], place.end[axis]
         first = self._slopes(place, place.state, constant)[axis] * place.stride
-        final = self._slopes(place, whole, constant)[axis] * place.stride
+        final = self._slopes(place, place.end, constant)[axis] * place.stride
         rise = high - low
 
         def improve(_: int, found: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -157,7 +160,9 @@ class ClockSolution(Solution):
         reached = self._final(track.states[1])
         inside = (wanted <= reached) & (wanted < jnp.inf)
         index = self._last_before(track.states[1], jnp.where(inside, wanted, 0), strictly=True)
-        date = self._reach(self._place(index), jnp.where(inside, wanted, 0), axis=1)[0]
+        place = self._place(index)
+        # A level that a jump at the end of the step passes is reached at its end.
+        date = jnp.minimum(self._reach(place, jnp.where(inside, wanted, 0), axis=1)[0], place.end[0])
         beyond = levels > (MOST_DOUBLINGS if self.system.ceiling is None else self.system.ceiling)
         date = jnp.where(inside, date, jnp.where(beyond, jnp.inf, track.arrival))
         return jnp.where(date > self.horizon, jnp.inf, date)
@@ -189,8 +194,218 @@ class ClockSolution(Solution):
         end = jnp.asarray(jnp.inf, level.dtype) if self.system.ceiling is None else self.system.ceiling
         return jnp.where(track.arrival <= self.horizon, end, level)
 
-    def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
-        raise NotImplementedError
+    # --- paces -----------------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _log_paces(self) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+        """ln of the pace (as it is, before policy) at the start and the end of every step, each (steps, lanes); NaN where there is none."""
+        track = self._track
+        number = jnp.arange(len(track.stride), dtype=jnp.int32)[:, None]
+        nothing = jnp.asarray(jnp.nan, self.horizon.dtype)
+        # Rows that hold no step hold no state.
+        states = tuple(jnp.where(number <= track.used, row, 0) for row in track.states)
+        memories = tuple(jnp.where(number <= track.used, row, 0) for row in track.memories)
+        at_start = self.system.log_paces(states, memories)
+        before = tuple(jnp.where(number <= track.used, row, 0) for row in track.before)
+        ends = (jnp.concatenate([states[0][1:], states[0][-1:]]), *before)
+        at_end = self.system.log_paces(ends, memories)
+        starts = tuple(jnp.where(number <= track.used, values, nothing) for values in at_start)
+        return (starts[0], starts[1]), (
+            jnp.where(number < track.used, at_end[0], nothing),
+            jnp.where(number < track.used, at_end[1], nothing),
+        )
+
+    def _heights(self, state: State, memory: Memory) -> jax.Array:
+        """ln of the pace, and of how slow it would be before policy, (2, lanes), of states of that shape."""
+        governed, before = self.system.log_paces(state, memory)
+        return jnp.stack([governed[0], -before[1]])
+
+    def _rising(self, place: _Place, share: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """`_heights` at a share of a step, and how they change along it."""
+        constant = clock_rate(self.system, self.system.rates(place.state, place.memory))
+        state = self._along(place, share * place.stride)
+        slopes = self._slopes(place, state, constant)
+        return jax.jvp(lambda *at: self._heights(at, place.memory), state, slopes)
+
+    @cached_property
+    def _extremes(self) -> tuple[jax.Array, jax.Array, jax.Array, _Place]:
+        """The highest of `_heights`, their months, and where in which steps they lie; each (2, lanes)."""
+        track = self._track
+        (start, start_before), (end, end_before) = self._log_paces
+        at_start, at_end = (
+            jnp.where(jnp.isnan(rows), -jnp.inf, rows) for rows in (jnp.stack([start, -start_before]), jnp.stack([end, -end_before]))
+        )
+        best = jnp.argmax(jnp.maximum(at_start, at_end), axis=1).astype(jnp.int32)
+
+        def pick(rows: jax.Array) -> jax.Array:
+            return jnp.take_along_axis(jnp.broadcast_to(rows, at_start.shape), best[:, None], axis=1)[:, 0]
+
+        begins = pick(at_start) >= pick(at_end)
+        months = track.states[0]
+        month = jnp.where(begins, pick(months), pick(jnp.concatenate([months[1:], months[-1:]])))
+        value = jnp.maximum(pick(at_start), pick(at_end))
+        # Between the ends of a step there may be a higher one still: after the knot if it rises there, else before it.
+        after, before = (self._place(self._last_before(months, month, strictly)) for strictly in (False, True))
+        zero = jnp.zeros_like(month)
+        rises = self._rising(after, zero)[1] > 0
+        place = jax.tree.map(partial(jnp.where, rises), after, before)
+        at_low, at_high = self._rising(place, zero)[1], self._rising(place, zero + 1)[1]
+        inside = (at_low > 0) & (at_high < 0) & (place.stride > 0)
+
+        def step(_: int, found: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            low, high, at_low, at_high, _middle = found
+            drop = at_low - at_high
+            middle = jnp.clip(low + at_low * (high - low) / jnp.where(drop > 0, drop, 1), low, high)
+            slope = self._rising(place, middle)[1]
+            up = slope > 0
+            return (
+                jnp.where(up, middle, low),
+                jnp.where(up, high, middle),
+                jnp.where(up, slope, at_low / 2),
+                jnp.where(up, at_high / 2, slope),
+                middle,
+            )
+
+        share = lax.fori_loop(0, 7, step, (zero, zero + 1, at_low, at_high, zero))[4]
+        summit = self._rising(place, share)[0]
+        higher = inside & (summit > value)
+        summit_month = self._along(place, share * place.stride)[0]
+        return jnp.where(higher, summit, value), jnp.where(higher, summit_month, month), share, place
 
     def paces(self) -> Paces:
-        raise NotImplementedError
+        track = self._track
+        (_, at_start), _ = self._log_paces
+        (highest, slowest), (date, _), _, _ = self._extremes
+        at_end = self._final(at_start)
+        arrived = track.arrival <= self.horizon
+        if self.system.ceiling is None:
+            # A blow-up.
+            highest, date = jnp.where(arrived, jnp.inf, highest), jnp.where(arrived, track.arrival, date)
+            at_end = jnp.where(arrived, jnp.inf, at_end)
+        else:
+            slowest, at_end = jnp.where(arrived, jnp.inf, slowest), jnp.where(arrived, -jnp.inf, at_end)
+        return Paces(jnp.exp(at_start[0]), jnp.exp(highest), date, jnp.exp(-slowest), jnp.exp(at_end))
+
+    def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
+        # A cap that equals the pace asked for is met.
+        slack = 1e-9 if self.horizon.dtype == jnp.float64 else 2e-6
+        wanted = jnp.stack([jnp.broadcast_to(jnp.log(pace), self.horizon.shape) for pace in paces]) - slack
+        (at_start, _), (at_end, _) = self._log_paces
+        highest, peak_share, peak_place = jax.tree.map(lambda leaf: leaf[0], (self._extremes[0], *self._extremes[2:]))
+        met = jax.vmap(lambda one: (at_start >= one) | (at_end >= one))(wanted)
+        known = jnp.any(met, axis=1)
+        index = jnp.argmax(met, axis=1).astype(jnp.int32)
+        at_once = jnp.take_along_axis(at_start, index, axis=0) >= wanted
+        # The pace may pass it within the step of the peak alone.
+        peak = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, wanted.shape), peak_place)
+        place = jax.tree.map(partial(jnp.where, known), self._place(index), peak)
+        low = jnp.zeros_like(wanted)
+        high = jnp.where(known, 1, peak_share)
+
+        def miss(share: jax.Array) -> jax.Array:
+            return self.system.log_paces(self._along(place, share * place.stride), place.memory)[0] - wanted
+
+        def step(_: int, found: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            low, high, at_low, at_high = found
+            rise = at_high - at_low
+            middle = jnp.clip(low - at_low * (high - low) / jnp.where(rise > 0, rise, 1), low, high)
+            value = miss(middle)
+            up = value > 0
+            return (
+                jnp.where(up, low, middle),
+                jnp.where(up, middle, high),
+                jnp.where(up, at_low / 2, value),
+                jnp.where(up, value, at_high / 2),
+            )
+
+        low, high, at_low, at_high = lax.fori_loop(
+            0, 7 if self.horizon.dtype == jnp.float32 else 10, step, (low, high, jnp.minimum(miss(low), 0), jnp.maximum(miss(high), 0))
+        )
+        rise = at_high - at_low
+        share = jnp.clip(low - at_low * (high - low) / jnp.where(rise > 0, rise, 1), low, high)
+        date = self._along(place, jnp.where(at_once & known, 0, share) * place.stride)[0]
+        return jnp.where((known | (highest >= wanted)) & (date <= self.horizon), date, jnp.inf)
+
+    # --- windows ---------------------------------------------------------------------------------------------------------------------
+
+    def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
+        last = jnp.minimum(self.system.level(self._final(self._track.states[1])), MOST_DOUBLINGS)
+        rows = []
+        for amount in doublings:
+            asked = jnp.broadcast_to(jnp.asarray(amount, self.horizon.dtype), self.horizon.shape)
+            rows.append(jnp.where(last >= asked, self._shortest(asked, last), jnp.inf))
+        return jnp.stack(rows)
+
+    def _shortest(self, amount: jax.Array, last: jax.Array) -> jax.Array:
+        """Best of windows that start where a step does, and then by golden-section search between its neighbours."""
+        track = self._track
+        furthest = jnp.maximum(last - amount, 0)
+        starts = jnp.where(jnp.isfinite(track.states[1]), jnp.clip(self.system.level(track.states[1]), 0, furthest), 0)
+
+        def better(found: tuple[jax.Array, ...], start: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
+            best, at, below, above, previous, is_next = found
+            months = self._roughly(start, amount)
+            wins = months < best
+            return (
+                jnp.minimum(months, best),
+                jnp.where(wins, start, at),
+                jnp.where(wins, previous, below),
+                jnp.where(wins, furthest, jnp.where(is_next & (start > at), start, above)),
+                jnp.where(start > previous, start, previous),
+                wins | (is_next & ~(start > at)),
+            ), None
+
+        zero = jnp.zeros_like(last)
+        begin = (jnp.full_like(last, jnp.inf), zero, zero, furthest, zero, jnp.zeros(last.shape, bool))
+        _, at, below, above, _, _ = lax.scan(better, begin, starts)[0]
+        golden = 0.6180339887498949
+
+        def narrow(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            left, right = ends
+            inner_left, inner_right = right - golden * (right - left), left + golden * (right - left)
+            keep_left = self._duration(inner_left, amount) < self._duration(inner_right, amount)
+            return jnp.where(keep_left, left, inner_left), jnp.where(keep_left, inner_right, right)
+
+        left, right = lax.fori_loop(0, 14 if self.horizon.dtype == jnp.float32 else 24, narrow, (below, above))
+        return jnp.minimum(
+            self._duration((left + right) / 2, amount), jnp.minimum(self._duration(at, amount), self._duration(furthest, amount))
+        )
+
+    def _roughly(self, start: jax.Array, amount: jax.Array) -> jax.Array:
+        """Months of a window, with dates between the steps by straight lines."""
+        times, coordinates = self._track.states[:2]
+        wanted = self.system.coordinate(start + amount)
+        index = self._last_before(coordinates, wanted[None], strictly=True)
+        after = jnp.minimum(index + 1, self._track.used)
+
+        def pick(row: jax.Array, number: jax.Array) -> jax.Array:
+            return jnp.take_along_axis(row, number, axis=0)[0]
+
+        low, high = pick(coordinates, index), pick(coordinates, after)
+        share = jnp.clip((wanted - low) / jnp.where(high > low, high - low, 1), 0, 1)
+        end = pick(times, index) + share * (pick(times, after) - pick(times, index))
+        first = self._last_before(coordinates, self.system.coordinate(start)[None])
+        return end - pick(times, first)
+
+    def _duration(self, start: jax.Array, amount: jax.Array) -> jax.Array:
+        """Months in which so many doublings are made from a level on, summed from the steps between and parts of the first and last."""
+        track = self._track
+        ends = self.system.coordinate(jnp.stack([start, start + amount]))
+        final = self._final(track.states[1])
+        ends = jnp.minimum(ends, final)
+        first = self._last_before(track.states[1], ends[:1])
+        last = self._last_before(track.states[1], ends[1:], strictly=True)
+        place = self._place(jnp.concatenate([first, last]))
+        tiny = jnp.asarray(1e-30, start.dtype)
+        step = take_step(
+            self.stepping.tableau,
+            partial(self._rates, place.memory),
+            lambda found: jnp.maximum(found[0], tiny),
+            place.state,
+            jnp.maximum(ends - place.state[1], 0),
+        )
+        number = jnp.arange(len(track.elapsed), dtype=jnp.int32)[:, None]
+        between = jnp.sum(jnp.where((number >= first) & (number < last), track.elapsed, 0), axis=0)
+        # What a jump at the end of a step adds takes no time.
+        parts = jnp.minimum(step.added[0], jnp.take_along_axis(track.elapsed, jnp.concatenate([first, last]), axis=0))
+        return between + parts[1] - parts[0]

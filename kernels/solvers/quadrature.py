@@ -30,7 +30,8 @@ import numpy as np
 from jax import lax
 
 from kernels.solvers.budget import Budget
-from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution
+from kernels.solvers.implicit import root_of
+from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
 
 _CHANGE = 8.0
 """ln of the factor by which the integrand may change over a panel."""
@@ -101,7 +102,8 @@ class QuadratureSolution(Solution):
     """The law ln T(x), asked as `log_doubling_time(x, ln(1 − x/X))`, integrated on demand.
 
     `ceiling` (lanes,), or None for no ceiling; `kink` (lanes,) is the level at which the law is not smooth, or None. `regular` says that
-    the law is smooth up to the ceiling, where it just ends: then w = x there, too.
+    the law is smooth up to the ceiling, where it just ends: then w = x there, too. `bend` is the level around which the law passes from one
+    form into another, and over how many doublings (each (lanes,)): how far from there its power series reach.
     """
 
     log_doubling_time: Callable[[jax.Array, jax.Array], jax.Array]
@@ -110,6 +112,7 @@ class QuadratureSolution(Solution):
     budget: Budget
     kink: jax.Array | None = None
     regular: bool = False
+    bend: tuple[jax.Array, jax.Array] | None = None
 
     @property
     def _mapped(self) -> jax.Array | None:
@@ -131,20 +134,21 @@ class QuadratureSolution(Solution):
             return level
         # The difference is exact near the ceiling, where 1 − x/X would have lost its digits.
         left = jnp.maximum(self._mapped - level, 0) / self._mapped
-        return -jnp.where(left < 0.5, jnp.log(left), jnp.log1p(-jnp.minimum(level / self._mapped, 0.5)))
+        near = left < 0.5
+        return -jnp.where(near, jnp.log(left), jnp.log1p(-jnp.where(near, 0, level / self._mapped)))
 
-    def _log_time(self, w: jax.Array) -> jax.Array:
+    def log_time(self, w: jax.Array) -> jax.Array:
         """ln T at w."""
         return self.log_doubling_time(self._level(w), jnp.zeros_like(w) if self._mapped is None else -w)
 
     def _log_integrand(self, w: jax.Array) -> jax.Array:
         """ln dt/dw at w."""
-        return self._log_time(w) if self._mapped is None else self._log_time(w) + jnp.log(self._mapped) - w
+        return self.log_time(w) if self._mapped is None else self.log_time(w) + jnp.log(self._mapped) - w
 
     def _with_slope(self, w: jax.Array) -> tuple[jax.Array, jax.Array]:
         """ln dt/dw at w, and its slope."""
         if self._mapped is None:
-            return jax.jvp(self._log_time, (w,), (jnp.ones_like(w),))
+            return jax.jvp(self.log_time, (w,), (jnp.ones_like(w),))
         # dx/dw and d ln(1 − x/X)/dw are known: only the law itself is differentiated.
         place, direction = (self._level(w), -w), (self._mapped * jnp.exp(-w), -jnp.ones_like(w))
         log_time, slope = jax.jvp(self.log_doubling_time, place, direction)
@@ -198,7 +202,13 @@ class QuadratureSolution(Solution):
             else:
                 for unevenness, widest in _BENDS[dtype.name]:
                     width = jnp.where((uneven > unevenness) & (below == 0), jnp.minimum(width, widest), width)
-            after = jnp.where(width < furthest, w + width, stop)
+            if self.bend is not None:
+                middle, reach = self.bend
+                # Half of the way keeps the nodes' error below that of the exponential.
+                smooth = jnp.hypot(self._level(w) - middle, reach) / 2
+                width = jnp.minimum(width, smooth if self._mapped is None else smooth / (self._mapped * jnp.exp(-w)))
+            # A date does not depend on where its panels end, but for the end of the law and a kink of it.
+            after = jnp.where(width < furthest, lax.stop_gradient(w + width), stop)
             # Nothing is left to add where an exponential has decayed.
             over = (uneven < _BENDS[dtype.name][-1][0]) & (jnp.exp(log) < -slope * time * resolution)
             after = jnp.where((time < self.horizon) & ~over, after, w)
@@ -246,14 +256,16 @@ class QuadratureSolution(Solution):
 
     def date_at(self, level: jax.Array) -> jax.Array:
         """Months at levels that differ among lanes, (…, lanes); +inf beyond the horizon or the ceiling."""
+        beyond = (level > MOST_DOUBLINGS) if self.ceiling is None else (level > self.ceiling)
+        return jnp.where(beyond, jnp.inf, self.date_of_coordinate(self._coordinate(level)))
+
+    def date_of_coordinate(self, w: jax.Array) -> jax.Array:
+        """Months at values of w, (…, lanes); the arrival beyond the panels, +inf beyond the horizon."""
         edges, times, *_ = self._panels
-        w = self._coordinate(level)
         inside = w <= edges[-1]
         start, time = self._begun(w, edges, edges[:-1], times[:-1])
-        date = time + self._integral(start, jnp.where(inside, w, start))
-        beyond = (level > MOST_DOUBLINGS) if self.ceiling is None else (level > self.ceiling)
-        date = jnp.where(inside, date, self._arrival)
-        return jnp.where((date > self.horizon) | beyond, jnp.inf, date)
+        date = jnp.where(inside, time + self._integral(start, jnp.where(inside, w, start)), self._arrival)
+        return jnp.where(date > self.horizon, jnp.inf, date)
 
     def dates(self, levels: tuple[float, ...]) -> jax.Array:
         found = self._direct_dates(tuple(sorted(level for level in levels if level <= self.budget.direct)))
@@ -308,18 +320,21 @@ class QuadratureSolution(Solution):
         slope = jnp.where(jnp.abs(slope * width) < 1e-3, 1e-3 / width, slope)
         most = jnp.expm1(slope * width) / slope
 
-        def improve(_: int, z: jax.Array) -> jax.Array:
-            offset = jnp.log1p(slope * z) / slope
-            miss = self._integral(start, start + offset) - wanted
-            return jnp.clip(z - miss * jnp.exp(slope * offset - self._log_integrand(start + offset)), 0, most)
+        def search() -> jax.Array:
+            def improve(_: int, z: jax.Array) -> jax.Array:
+                offset = jnp.log1p(slope * z) / slope
+                miss = self._integral(start, start + offset) - wanted
+                return jnp.clip(z - miss * jnp.exp(slope * offset - self._log_integrand(start + offset)), 0, most)
 
-        first = jnp.clip(wanted * jnp.exp(-log_start), 0, most)
-        z = lax.fori_loop(0, 6 if self._narrow else 8, improve, first)
-        w = start + jnp.log1p(slope * z) / slope
+            first = jnp.clip(wanted * jnp.exp(-log_start), 0, most)
+            z = lax.fori_loop(0, 6 if self._narrow else 8, improve, first)
+            return start + jnp.log1p(slope * z) / slope
+
+        w = root_of(lambda w: self._integral(start, w) - wanted, search, start, end)
         arrived = time >= self._arrival
         ending = jnp.inf if self.ceiling is None else self.ceiling
         pace_at_end = jnp.inf if self.ceiling is None else 0.0
-        return jnp.where(arrived, ending, self._level(w)), jnp.where(arrived, pace_at_end, jnp.exp(-self._log_time(w)))
+        return jnp.where(arrived, ending, self._level(w)), jnp.where(arrived, pace_at_end, jnp.exp(-self.log_time(w)))
 
     def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
         return self.level_at(self._rows(times))
@@ -369,6 +384,11 @@ class QuadratureSolution(Solution):
         level, _ = self.level_at(self.horizon)
         return jnp.minimum(level, MOST_DOUBLINGS) if self.ceiling is None else level
 
+    @property
+    def coordinate_at_horizon(self) -> jax.Array:
+        """w at the horizon, (lanes,)."""
+        return self._place(self._level_at_horizon)
+
     def level_at_horizon(self) -> jax.Array:
         return self.level_at(self.horizon)[0]
 
@@ -380,7 +400,7 @@ class QuadratureSolution(Solution):
             furthest = jnp.maximum(last - amounts, 0)
 
             def rising(x: jax.Array) -> jax.Array:
-                return self._log_time(x + amounts) - self._log_time(x)
+                return self.log_time(x + amounts) - self.log_time(x)
 
             start = self._sign_change(rising, jnp.zeros_like(furthest), furthest, halvings=3 if self._narrow else 8)
             durations = self._window(start, start + amounts)
@@ -425,27 +445,32 @@ class QuadratureSolution(Solution):
         kink = jnp.clip(self._coordinate(self.kink), start, end)
         return between(start, kink) + between(kink, end)
 
-    def paces(self) -> Paces:
-        last = self._level_at_horizon
-        arrived = self._arrival <= self.horizon
-        end = self._panels.edges[-1]
+    def _place(self, level: jax.Array) -> jax.Array:
+        """w of a level, at most that of the last panel's end."""
+        return jnp.minimum(self._coordinate(level), self._panels.edges[-1])
 
-        def place(level: jax.Array) -> jax.Array:
-            return jnp.minimum(self._coordinate(level), end)
+    @cached_property
+    def _fastest(self) -> jax.Array:
+        """The level at which the pace is highest within the horizon, (lanes,)."""
 
         def rising(level: jax.Array) -> jax.Array:
             if self._mapped is None:
                 return self._slope(level)
             # At the ceiling itself nothing changes with w any more, and the sign would be lost.
-            return self._slope(jnp.minimum(place(level), 12)) + 1
+            return self._slope(jnp.minimum(self._place(level), 12)) + 1
 
+        last = self._level_at_horizon
         zero = jnp.zeros_like(last)
-        fastest = self._sign_change(rising, zero, last, halvings=8)
+        return root_of(rising, lambda: self._sign_change(rising, zero, last, halvings=8), zero, last)
+
+    def paces(self) -> Paces:
+        last, fastest = self._level_at_horizon, self._fastest
+        arrived = self._arrival <= self.horizon
 
         def pace(level: jax.Array) -> jax.Array:
-            return jnp.exp(-self._log_time(place(level)))
+            return jnp.exp(-self.log_time(self._place(level)))
 
-        at_start = pace(zero)
+        at_start = pace(jnp.zeros_like(last))
         if self.ceiling is None:
             at_horizon = jnp.where(arrived, jnp.inf, pace(last))
             highest = jnp.where(arrived, jnp.inf, pace(fastest))
@@ -455,6 +480,23 @@ class QuadratureSolution(Solution):
             highest, date = pace(fastest), self.date_at(fastest)
         lowest = jnp.minimum(at_start, at_horizon)
         return Paces(at_start, highest, jnp.where(jnp.isfinite(date), date, self.horizon), lowest, at_horizon)
+
+    def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
+        wanted = log_of_met(self._rows(paces))
+        high = jnp.broadcast_to(self._place(self._fastest), wanted.shape)
+        low = jnp.zeros_like(high)
+
+        # A single valley: up to its fastest the pace only rises.
+        def above(w: jax.Array) -> jax.Array:
+            return -self.log_time(w) - wanted
+
+        w = root_of(above, lambda: self._sign_change(above, low, high, halvings=8), low, high)
+        met = above(high) >= 0
+        date = jnp.where(met, self.date_of_coordinate(w), jnp.inf)
+        if self.ceiling is None:
+            # A blow-up passes every pace.
+            date = jnp.where(~met & (self._arrival <= self.horizon), self._arrival, date)
+        return date
 
 
 def first_doubling_scale(

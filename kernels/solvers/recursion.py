@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution
+from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
 
 NEVER = 2.0**100
 """Months that stand for "not within any horizon" inside the recursion: so long that a step of them makes no progress that could be seen
@@ -29,10 +29,11 @@ before any horizon, yet small enough for float32 to add it as often as there are
 @dataclass(frozen=True)
 class RecursionSolution(Solution):
     """Knots of a recursion. `times` and `durations` are (steps + 1, lanes) and (steps, lanes), months; `last` is the number of steps
-    made, `last_time` and `last_level` where they ended."""
+    made, `last_time` and `last_level` where they ended. `uncut` are the durations that steps would have without being cut."""
 
     times: jax.Array
     durations: jax.Array
+    uncut: jax.Array
     last: jax.Array
     last_time: jax.Array
     last_level: jax.Array
@@ -220,18 +221,32 @@ class RecursionSolution(Solution):
         zero = jnp.zeros_like(self.last_level)
         # A lane that has ended stands still: its next "step" lasts NEVER months.
         begin: tuple[jax.Array, ...] = (zero + NEVER, zero, zero, zero)
-        (shortest, date, longest, final), _ = lax.scan(visit, begin, (self.times[:-1], self.durations))
+        (shortest, date, longest, final), _ = lax.scan(visit, begin, (self.times[:-1], self.uncut))
 
         def pace(duration: jax.Array) -> jax.Array:
             return jnp.where(duration < NEVER, self.width / duration, 0)
 
         return Paces(
-            at_start=pace(self.durations[0]),
+            at_start=pace(self.uncut[0]),
             highest=jnp.where(self.endless, jnp.inf, pace(shortest)),
             date_of_highest=jnp.where(self.endless, self.times[-1], date),
             lowest=pace(longest),
             at_horizon=jnp.where(self.endless, jnp.inf, pace(final)),
         )
+
+    def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
+        # The knot at which a doubling begins that goes at that pace.
+        longest = self.width * jnp.exp(-log_of_met(jnp.stack(paces)))
+        unmet = jnp.where(self.endless, self.times[-1], jnp.inf)
+
+        def visit(date: jax.Array, row: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+            start, duration = row
+            earlier = (duration <= longest) & (start < self.horizon) & (start < date)
+            return jnp.where(earlier, start, date), None
+
+        begin = jnp.broadcast_to(unmet, longest.shape)
+        dates: jax.Array = lax.scan(visit, begin, (self.times[:-1], self.uncut))[0]
+        return jnp.where(jnp.isnan(self.times[-1]), jnp.nan, dates)
 
 
 def solve_recursion(
@@ -254,10 +269,12 @@ def solve_recursion(
     dtype = horizon.dtype
     level_limit = jnp.full_like(horizon, jnp.inf) if ceiling is None else ceiling
 
-    def step(carry: tuple[Any, ...], n: jax.Array) -> tuple[tuple[Any, ...], tuple[jax.Array, jax.Array]]:
+    def step(carry: tuple[Any, ...], n: jax.Array) -> tuple[tuple[Any, ...], tuple[jax.Array, ...]]:
         state, time, last, last_time, level = carry
         begins = (time < horizon) & may_begin(state, n)
-        full = jnp.minimum(duration(state, n), NEVER)
+        # By choice, not by minimum: what has overflowed has no derivative.
+        full = duration(state, n)
+        full = jnp.where(full > NEVER, NEVER, full)
         taken = jnp.minimum(full, horizon - time) if cut_last_step else full
         taken = jnp.where(begins, taken, NEVER)
         # Where the last step is cut, it ends at the horizon to the last digit, or rounding would begin one step more.
@@ -266,15 +283,17 @@ def solve_recursion(
         level = jnp.where(begins, jnp.minimum(level + made, level_limit), level)
         last_time = jnp.where(begins, after, last_time)
         # What an ended lane does to its state is never looked at, so nothing is spent on holding it still.
-        return (advance(state, n, after), after, last + begins, last_time, level), (after, taken)
+        rows = (after, taken, jnp.where(begins, full, NEVER)) if cut_last_step else (after, taken)
+        return (advance(state, n, after), after, last + begins, last_time, level), rows
 
     zero = jnp.zeros_like(horizon)
     start = (state, zero, jnp.zeros(horizon.shape, jnp.int32), zero, zero)
-    (state, time, last, last_time, level), (times, durations) = lax.scan(step, start, jnp.arange(steps, dtype=dtype))
+    (state, time, last, last_time, level), (times, durations, *uncut) = lax.scan(step, start, jnp.arange(steps, dtype=dtype))
     endless = (time < horizon) & may_begin(state, jnp.asarray(steps, dtype))
     return RecursionSolution(
         times=jnp.concatenate([zero[None], times]),
         durations=durations,
+        uncut=uncut[0] if cut_last_step else durations,
         last=last,
         last_time=last_time,
         last_level=level,

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 MOST_DOUBLINGS = 1000.0
 """A trajectory is followed to this many doublings; beyond them software is reported as infinite."""
@@ -53,3 +54,15 @@ class Solution(ABC):
     @abstractmethod
     def paces(self) -> Paces:
         """The pace at its extremes and ends within the horizon."""
+
+    @abstractmethod
+    def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
+        """Months at which the pace first is so many doublings a month or more, shape (paces, lanes); +inf if not within the horizon.
+
+        `paces` are of shape (lanes,) each. A pace that comes within `log_of_met` of the one asked for meets it.
+        """
+
+
+def log_of_met(pace: jax.Array) -> jax.Array:
+    """ln of a pace as one that is computed must reach it to meet it: a pace that is held at the one asked for does, rounded or not."""
+    return jnp.log(pace) - (1e-9 if pace.dtype == jnp.float64 else 2e-6)

@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kernels.solvers.implicit import root_of
 from kernels.solvers.quadrature import QuadratureSolution
-from kernels.solvers.solution import Paces, Solution
+from kernels.solvers.solution import Paces, Solution, log_of_met
 
 _STARTS = 96
 """Window starts that are tried: a rising factor can give the pace two peaks, so the best one is looked for and then refined."""
@@ -22,12 +23,14 @@ _STARTS = 96
 
 @dataclass(frozen=True)
 class TimeChangedSolution(Solution):
-    """`base` runs to the base clock's reading at `horizon`; `to_base` and `to_calendar` are Φ and its inverse, `factor` is B."""
+    """`base` runs to the base clock's reading at `horizon`; `to_base` and `to_calendar` are Φ and its inverse, `factor` is B, which is
+    smooth but for `bend` (months, (lanes,))."""
 
     base: QuadratureSolution
     to_base: Callable[[jax.Array], jax.Array]
     to_calendar: Callable[[jax.Array], jax.Array]
     factor: Callable[[jax.Array], jax.Array]
+    bend: jax.Array
     horizon: jax.Array
 
     @property
@@ -92,10 +95,66 @@ class TimeChangedSolution(Solution):
     def paces(self) -> Paces:
         zero = jnp.zeros_like(self.horizon)
 
-        def slowness(time: jax.Array) -> jax.Array:
-            return -self._level_at(time)[1]
+        def pace(time: jax.Array) -> jax.Array:
+            return self._level_at(time)[1]
 
-        at_start, at_horizon = self._level_at(zero)[1], self._level_at(self.horizon)[1]
-        date = self._least(slowness, zero, self.horizon)
-        slowest = self._least(lambda time: self._level_at(time)[1], zero, self.horizon)
-        return Paces(at_start, -slowness(date), date, self._level_at(slowest)[1], at_horizon)
+        def slope(time: jax.Array) -> jax.Array:
+            found: jax.Array = jax.jvp(pace, (time,), (jnp.ones_like(time),))[1]
+            return found
+
+        date = root_of(slope, lambda: self._least(lambda time: -pace(time), zero, self.horizon), zero, self.horizon)
+        bend = jnp.minimum(self.bend, self.horizon)
+        # Where the factor stops rising the pace may be highest without being level there.
+        date = jnp.where(pace(bend) >= pace(date), bend, date)
+        slowest = self._least(pace, zero, self.horizon)
+        return Paces(pace(zero), pace(date), date, pace(slowest), pace(self.horizon))
+
+    def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
+        # Sought along the base's coordinate, in which neither an explosion nor a ramp is short.
+        wanted = log_of_met(jnp.stack(paces))
+        last = self.base.coordinate_at_horizon
+        zero = jnp.zeros_like(last)
+
+        def date_of(w: jax.Array) -> jax.Array:
+            return jnp.minimum(self._date(self.base.date_of_coordinate(w)), self.horizon)
+
+        def log_pace(w: jax.Array) -> jax.Array:
+            return jnp.log(self.factor(date_of(w))) - self.base.log_time(w)
+
+        def visit(found: tuple[jax.Array, ...], share: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
+            low, high, met = found
+            here = last * share
+            meets = log_pace(here) >= wanted
+            first = meets & ~met
+            return (jnp.where(met | meets, low, here), jnp.where(first, here, high), met | meets), None
+
+        def above(w: jax.Array) -> jax.Array:
+            return log_pace(w) - wanted
+
+        def visit(found: tuple[jax.Array, ...], share: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
+            low, high, met = found
+            here = last * share
+            meets = log_pace(here) >= wanted
+            first = meets & ~met
+            return (jnp.where(met | meets, low, here), jnp.where(first, here, high), met | meets), None
+
+        def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            middle = (ends[0] + ends[1]) / 2
+            meets = above(middle) >= 0
+            return jnp.where(meets, ends[0], middle), jnp.where(meets, middle, ends[1])
+
+        rows = jnp.broadcast_to(zero, wanted.shape)
+
+        def search() -> jax.Array:
+            shares = jnp.linspace(0, 1, _STARTS, dtype=last.dtype)
+            begin: tuple[jax.Array, ...] = (rows, rows + last, jnp.zeros(wanted.shape, bool))
+            low, high, met = lax.scan(visit, begin, shares)[0]
+            # The pace may pass it on the summit alone, between two places that were tried.
+            summit = self._least(lambda w: -log_pace(w), zero, last)
+            on_summit = (log_pace(summit) >= wanted) & (~met | (summit < high))
+            before = jnp.floor(summit / last * (_STARTS - 1)) / (_STARTS - 1) * last
+            low, high = jnp.where(on_summit, before, low), jnp.where(on_summit, summit, high)
+            return lax.fori_loop(0, 22 if last.dtype == jnp.float32 else 46, halve, (low, high))[1]
+
+        w = root_of(above, search, rows, last)
+        return jnp.where(above(w) >= -1e-9, date_of(w), jnp.inf)

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from kernels import models
-from kernels.models import Options
+from kernels.models import PATH, Options
+from kernels.sampling import path_words, seed_key
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
 
@@ -47,4 +48,8 @@ def ask(
     def answer(parameters: Mapping[str, jax.Array]) -> Any:
         return question(model.solve(parameters, options, budget), parameters)
 
-    return jax.tree.map(np.asarray, jax.jit(answer)({name: jnp.asarray(value, precision) for name, value in lanes.items()}))
+    inputs = {name: jnp.asarray(value, precision) for name, value in lanes.items()}
+    if model.needs_path(options):
+        draw = jnp.arange(len(lanes["horizon"]), dtype=jnp.uint32)
+        inputs |= dict(zip(PATH, path_words(jnp.asarray(seed_key(0)), draw), strict=True))
+    return jax.tree.map(np.asarray, jax.jit(answer)(inputs))

@@ -48,7 +48,7 @@ def _successes(solution: Any, parameters: Any) -> Any:
 def _ratio(level: Any) -> Any:
     def question(solution: Any, parameters: Any) -> Any:
         w = solution._coordinate(np.full(1, level, solution.horizon.dtype))
-        return ((solution._log_time(w) - solution._log_time(0 * w)) / math.log(2))[0]
+        return ((solution.log_time(w) - solution.log_time(0 * w)) / math.log(2))[0]
 
     return question
 

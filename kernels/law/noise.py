@@ -1,0 +1,126 @@
+"""Noise: a pace that wanders about what the law says, and breakthroughs, jumps of software at random times.
+
+Equations: the pace is multiplied by e^w with dw = −(w/τ)dt + σ√(2/τ)dW, w(0) = 0: an Ornstein–Uhlenbeck process whose stationary standard
+deviation is σ. Breakthroughs arrive at so many a month, and each adds an exponentially distributed number of doublings.
+
+w does not depend on software, so it is a path that is known before the law is solved. It is exact at the points of a grid of 8·2^k points a
+correlation time; between them the pace is the mean over all paths through both ends, to second order in the interval. That leaves the
+dates of one path an error of first order, and their distribution almost none. The path is that of the base grid (k = 0), refined by
+halving: the middle of an interval of length δ with w₀ and w₁ at its ends is normal with mean (w₀ + w₁)/(2 cosh(δ/2τ)) and variance
+σ² tanh(δ/2τ), so that a finer grid goes through the points of a coarser one. Every number is addressed by (path, index, what): nothing
+depends on the steps or the batch.
+
+Source: Uhlenbeck and Ornstein (1930), "On the theory of the Brownian motion"; Gillespie (1996), Phys. Rev. E 54, 2084 (exact transitions);
+the bridge follows from them as the product of two transitions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from kernels.sampling.indexed import threefry
+from kernels.sampling.tails import Tail, nearer_tail, normal_magnitude
+
+POINTS = 8
+"""Points of the base grid a correlation time."""
+_BREAKTHROUGHS = 1 << 8
+"""What breakthroughs are addressed by; points of the path are by how often their grid was halved."""
+
+
+def _tails(path: jax.Array, index: jax.Array, what: int, like: jax.Array) -> tuple[Tail, Tail]:
+    """Two independent uniform numbers of the type of `like` at an address; `path` is uint32 (2, lanes), `index` whole numbers (lanes,)."""
+    first, second = threefry(path, index.astype(jnp.int32).astype(jnp.uint32), jnp.full(index.shape, what, jnp.uint32))
+    return nearer_tail(first, like.dtype), nearer_tail(second, like.dtype)
+
+
+def _normal(path: jax.Array, index: jax.Array, what: int) -> jax.Array:
+    tail, _ = _tails(path, index, what, index)
+    high, low = normal_magnitude(tail.probability)
+    return jnp.where(tail.upper, high + low, -(high + low))
+
+
+def _exponential(tail: Tail) -> jax.Array:
+    """−ln u, with all its digits at both ends."""
+    return -jnp.where(tail.upper, jnp.log1p(-tail.probability), jnp.log(tail.probability))
+
+
+@dataclass(frozen=True)
+class Wandering:
+    """The path of w/σ, a pure function of `path`, uint32 of shape (2, lanes), on the base grid halved so many times.
+
+    What is remembered between the points: `segment`, the number of the interval, and w/σ at its ends; on a halved grid also that at the
+    ends of the interval of the base grid around it. All are (lanes,) of the float type.
+    """
+
+    path: jax.Array
+    refinements: int
+
+    @property
+    def remembered(self) -> tuple[str, ...]:
+        base = ("wander_base_start", "wander_base_end") if self.refinements else ()
+        return ("segment", "wander_start", "wander_end", *base)
+
+    def months(self, correlation_time: jax.Array) -> jax.Array:
+        """Length of an interval of the grid."""
+        return correlation_time / (POINTS << self.refinements)
+
+    def _transition(self, start: jax.Array, point: jax.Array) -> jax.Array:
+        """The value at a point of the base grid, given that at the one before."""
+        spread = math.sqrt(-math.expm1(-2 / POINTS))
+        return math.exp(-1 / POINTS) * start + spread * _normal(self.path, point, 0)
+
+    def _within(self, point: jax.Array, start: jax.Array, end: jax.Array) -> jax.Array:
+        """The value at a point of the grid, given those at the ends of the interval of the base grid that begins at it or around it."""
+        for level in range(1, self.refinements + 1):
+            half = 0.5 / (POINTS << (level - 1))
+            ahead = 1 << (self.refinements - level)
+            number = 2 * jnp.floor(point / (2 * ahead)) + 1
+            middle = (start + end) / (2 * math.cosh(half)) + math.sqrt(math.tanh(half)) * _normal(self.path, number, level)
+            beyond = point >= number * ahead
+            start, end = jnp.where(beyond, middle, start), jnp.where(beyond, end, middle)
+        return start
+
+    def begun(self, like: jax.Array) -> dict[str, jax.Array]:
+        """What is remembered at month 0, of the shape and type of `like`."""
+        zero = jnp.zeros_like(like)
+        end = self._transition(zero, zero + 1)
+        found = {"segment": zero, "wander_start": zero, "wander_end": end}
+        if self.refinements:
+            found |= {"wander_end": self._within(zero + 1, zero, end), "wander_base_start": zero, "wander_base_end": end}
+        return found
+
+    def advanced(self, at: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """What is remembered after the next point of the grid."""
+        segment, start = at["segment"] + 1, at["wander_end"]
+        if not self.refinements:
+            return {"segment": segment, "wander_start": start, "wander_end": self._transition(start, segment + 1)}
+        parts = 1 << self.refinements
+        base = jnp.floor(segment / parts)
+        entered = segment == base * parts
+        base_start = jnp.where(entered, at["wander_base_end"], at["wander_base_start"])
+        base_end = jnp.where(entered, self._transition(base_start, base + 1), at["wander_base_end"])
+        end = jnp.where(segment + 1 == (base + 1) * parts, base_end, self._within(segment + 1, base_start, base_end))
+        return {"segment": segment, "wander_start": start, "wander_end": end, "wander_base_start": base_start, "wander_base_end": base_end}
+
+    def log_pace(self, at: Mapping[str, jax.Array], months: jax.Array, deviation: jax.Array, correlation_time: jax.Array) -> jax.Array:
+        """ln of the pace's factor at a time within the interval (and a little beyond), with σ = `deviation`, each (lanes,)."""
+        share = jnp.clip(months / self.months(correlation_time) - at["segment"], -1, 2)
+        start, end = at["wander_start"], at["wander_end"]
+        length = 1 / (POINTS << self.refinements)
+        # The bridge is below the line by ½δ²s(1 − s) of its mean and has variance 2δs(1 − s); half of that is what it adds to the mean pace.
+        bulge = length * (deviation - length / 4 * (start + end))
+        return deviation * (start + share * (end - start) + share * (1 - share) * bulge)
+
+
+def breakthrough(path: jax.Array, number: jax.Array, rate: jax.Array, size: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Months to the breakthrough of this number (0, 1, …) from the one before, and the doublings of that one before, each (lanes,).
+
+    `path` is uint32 (2, lanes), `rate` a month, `size` the mean in doublings. A rate of 0 gives +inf months.
+    """
+    gap, jump = _tails(path, number, _BREAKTHROUGHS, rate)
+    return _exponential(gap) / rate, size * _exponential(jump)
