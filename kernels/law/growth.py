@@ -152,6 +152,20 @@ class BareLaw:
         return slope * jnp.exp(-self.log_level_slope(coordinate)) / _LOG_2
 
     @cached_property
+    def bend(self) -> tuple[jax.Array, jax.Array] | None:
+        """Where research input passes from following labour to following compute, and over how many doublings: the nearest singularity of
+        `ces` in the complex plane, where α·(ℓ/c)^ρ = α − 1. None for the other forms, which have none."""
+        if self.options["research_input"] != "ces":
+            return None
+        p = self.parameters
+        rate = _LOG_2 * jnp.maximum(1 - p["experiment_efficiency"], 1e-6)
+        substitution = jnp.where(jnp.abs(self.substitution) < 1e-6, 1e-6, self.substitution)
+        lead = jnp.log(p["labour_multiplier"] / p["experiment_compute_multiplier"])
+        share = jnp.clip(self.share, 1e-6, 1 - 1e-6)
+        middle = (jnp.log((1 - share) / share) / substitution - lead) / rate
+        return middle, math.pi / (jnp.abs(substitution) * rate)
+
+    @cached_property
     def log_first_doubling(self) -> jax.Array:
         """ln ∫₀¹ T(x)/T(0) dx of the law in software: what T0 is divided by under the geometric convention, shape (lanes,)."""
         dtype = self.parameters["returns"].dtype

@@ -112,7 +112,7 @@ class Wandering:
         share = jnp.clip(months / self.months(correlation_time) - at["segment"], -1, 2)
         start, end = at["wander_start"], at["wander_end"]
         length = 1 / (POINTS << self.refinements)
-        # The bridge is below the line by ½δ²s(1 − s) of its mean and has variance 2δs(1 − s); half of that is what it adds to the mean pace.
+        # The bridge is below the line by ½δ²s(1 − s) of its mean, and has variance 2δs(1 − s), half of which it adds to the mean pace.
         bulge = length * (deviation - length / 4 * (start + end))
         return deviation * (start + share * (end - start) + share * (1 - share) * bulge)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +22,11 @@ from kernels.models.model import PATH, Bounds, Model, ModelError, Option, Option
 from kernels.solvers.budget import Budget
 from kernels.solvers.clock import Stepping
 from kernels.solvers.clock_solution import ClockSolution
+from kernels.solvers.quadrature import QuadratureSolution, panels_for
 from kernels.solvers.solution import Solution
 
 _INFINITE = math.inf
+_STEPS_ON_A_PATH = 1e-4
 _MOST_EVENTS = 8192
 """Points of a random path, or breakthroughs, that a trajectory is stepped through at most."""
 
@@ -47,6 +50,43 @@ def _random_events(options: Options, bounds: Bounds) -> tuple[float, float]:
     mean = longest * bounds["breakthrough_rate"][1] if options["noise"] in ("breakthroughs", "both") else 0.0
     # Seven standard deviations of a Poisson number, and some where it is small.
     return points, mean + 7 * math.sqrt(mean) + 16 * (mean > 0)
+
+
+def _substitution_bounds(bounds: Bounds) -> tuple[float, float]:
+    """The least and greatest substitution parameter ρ, given as such or as an elasticity."""
+    low, high = bounds["elasticity_of_substitution"]
+    return (1 - 1 / low, 1 - 1 / high) if high > 0 else bounds["substitution_parameter"]
+
+
+def _is_in_software(options: Options, bounds: Bounds) -> bool:
+    """Whether progress depends on software alone, and its pace rises and then falls: what quadrature is for.
+
+    With substitutes (ρ > 0) the pace may fall first and rise when labour has taken over; with ρ far below 0 the law is nearly kinked.
+    """
+    off = {"training": "none", "governance": "none", "hardware": "fixed", "noise": "none", "automation": "full"}
+    if any(options[name] != value for name, value in off.items()):
+        return False
+    low, high = _substitution_bounds(bounds)
+    return options["research_input"] != "ces" or (low >= -8 and high <= 0)
+
+
+def _panels(options: Options, bounds: Bounds, tolerance: float) -> Budget:
+    exponent, lowest = bounds["parallel_exponent"][1], bounds["returns"][0]
+    share = 1.0 if options["research_input"] == "labour" else bounds["labour_share"][1]
+    nearest = _INFINITE if options["ceiling"] == "constant" else bounds["distance_to_limits"][0]
+    added = 2 / nearest if options["ceiling"] == "log_distance" else 0.0
+
+    def steepest(way: float) -> float:
+        # |d ln T/dx| is at most what research input gains, or what returns lose with the local r at that share of the way.
+        local = lowest if options["ceiling"] == "constant" else lowest * (1 - way)
+        return exponent * math.log(2) * max(1.0, share / local) + added
+
+    budget = panels_for(tolerance, steepest, nearest, deepest=exponent * math.log(2) * bounds["distance_to_limits"][1])
+    if options["research_input"] != "ces":
+        return budget
+    # Measured: panels through the passage from labour to compute, and nodes for its curve.
+    reach = math.pi / (max(abs(rho) for rho in (*_substitution_bounds(bounds), 1e-3)) * math.log(2))
+    return replace(budget, steps=budget.steps + 14, nodes=max(budget.nodes, 12), pitch=min(budget.pitch, reach / 2))
 
 
 class GrowthLaw(Model):
@@ -201,10 +241,24 @@ class GrowthLaw(Model):
                 raise ModelError(f"automation_start_{unit}", problem, f"keep it below automation_end_{unit}")
 
     def budget(self, options: Options, bounds: Bounds, tolerance: float) -> Budget:
+        if _is_in_software(options, bounds):
+            return _panels(options, bounds, tolerance)
+        if options["noise"] in ("pace", "both"):
+            # A tolerance that suits the grid of a path is none for the steps between.
+            tolerance = min(tolerance, _STEPS_ON_A_PATH)
         return Budget(steps=4096 + math.ceil(sum(_random_events(options, bounds))), tolerance=tolerance)
 
     def solve(self, parameters: Mapping[str, jax.Array], options: Options, budget: Budget) -> Solution:
         law = BareLaw(parameters, options)
+        if not budget.tolerance:
+            log_first, bend = law.log_first_pace, law.bend
+            return QuadratureSolution(
+                lambda level, log_remaining: -log_first - law.log_in_software(level, log_remaining),
+                law.ceiling,
+                parameters["horizon"],
+                budget,
+                bend=bend,
+            )
         narrow = parameters["horizon"].dtype == jnp.float32
         stepping = Stepping(budget.steps, max(budget.tolerance / 10, 2e-7 if narrow else 2e-14))
         path = jnp.stack([parameters[name] for name in PATH]) if self.needs_path(options) else None

@@ -265,7 +265,7 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
             shares, misses = [], []
             for begun, slope, end, end_slope in zip(values, slopes, ends, end_slopes, strict=True):
                 miss = -end / jnp.where(end_slope == 0, 1, end_slope)
-                there = (jnp.abs(miss) <= landing * jnp.maximum(stride, landing)) & (end_slope > 0)
+                there = (jnp.abs(miss) <= landing * jnp.maximum(length, stride)) & (end_slope > 0)
                 passed = (end > 0) & ~there
                 share = jnp.where(passed, _first_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride), 2)
                 share = jnp.where(there, 1, share)

@@ -490,7 +490,15 @@ class QuadratureSolution(Solution):
         def above(w: jax.Array) -> jax.Array:
             return -self.log_time(w) - wanted
 
-        w = root_of(above, lambda: self._sign_change(above, low, high, halvings=8), low, high)
+        def search() -> jax.Array:
+            w = self._sign_change(above, low, high, halvings=8)
+            for _ in range(2):
+                # Newton's method from close by: an error in this place is one in the date.
+                value, slope = jax.jvp(above, (w,), (jnp.ones_like(w),))
+                w = jnp.where(slope > 0, jnp.clip(w - value / slope, low, high), w)
+            return w
+
+        w = root_of(above, search, low, high)
         met = above(high) >= 0
         date = jnp.where(met, self.date_of_coordinate(w), jnp.inf)
         if self.ceiling is None:

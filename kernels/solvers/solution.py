@@ -63,6 +63,11 @@ class Solution(ABC):
         """
 
 
+def slack(dtype: jnp.dtype) -> float:
+    """By how much a pace, relative to itself, may be below another and still meet it."""
+    return 1e-9 if dtype == jnp.float64 else 2e-6
+
+
 def log_of_met(pace: jax.Array) -> jax.Array:
     """ln of a pace as one that is computed must reach it to meet it: a pace that is held at the one asked for does, rounded or not."""
-    return jnp.log(pace) - (1e-9 if pace.dtype == jnp.float64 else 2e-6)
+    return jnp.log(pace) - slack(pace.dtype)

@@ -15,7 +15,7 @@ from jax import lax
 
 from kernels.solvers.implicit import root_of
 from kernels.solvers.quadrature import QuadratureSolution
-from kernels.solvers.solution import Paces, Solution, log_of_met
+from kernels.solvers.solution import Paces, Solution, log_of_met, slack
 
 _STARTS = 96
 """Window starts that are tried: a rising factor can give the pace two peaks, so the best one is looked for and then refined."""
@@ -157,4 +157,4 @@ class TimeChangedSolution(Solution):
             return lax.fori_loop(0, 22 if last.dtype == jnp.float32 else 46, halve, (low, high))[1]
 
         w = root_of(above, search, rows, last)
-        return jnp.where(above(w) >= -1e-9, date_of(w), jnp.inf)
+        return jnp.where(above(w) >= -slack(last.dtype), date_of(w), jnp.inf)

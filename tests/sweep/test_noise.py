@@ -21,6 +21,7 @@ draws = 512
 seed = 11
 block = 256
 replicates = 4
+tolerance = 0.2     # of one path's dates by a grid of finite spacing
 
 [model]
 noise = "both"

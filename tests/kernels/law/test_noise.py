@@ -275,7 +275,14 @@ def euler_maruyama(lanes: int, level: float, step: float, **p: float) -> np.ndar
 @pytest.mark.parametrize("rate", [0.0, 0.1])
 def test_dates_are_distributed_as_those_of_euler_maruyama_steps(rate):
     lanes, level = 8000, 8.0
-    p = {"horizon": 60.0, "returns": 0.8, "noise_sd": 0.6, "noise_correlation_time": 4.0, "breakthrough_rate": rate, "breakthrough_size": 0.8}
+    p = {
+        "horizon": 60.0,
+        "returns": 0.8,
+        "noise_sd": 0.6,
+        "noise_correlation_time": 4.0,
+        "breakthrough_rate": rate,
+        "breakthrough_size": 0.8,
+    }
     ours = solved({"noise": "both"}, 0, lanes, 0, lambda s: s.dates((level,))[0], tolerance=1e-6, **p)
     theirs = euler_maruyama(lanes, level, 0.02, **p)
     assert np.isfinite(ours).all()
@@ -293,8 +300,7 @@ def test_dates_are_distributed_as_those_of_euler_maruyama_steps(rate):
 @pytest.mark.parametrize("deviation", [0.3, 1.0])
 def test_dates_of_one_path_converge_with_order_one(deviation):
     dates = [
-        solved({"noise": "pace"}, level, 400, 0, lambda s: s.dates((5.0,))[0], **SLOW, noise_sd=deviation)
-        for level in (0, 1, 2, 3, 5)
+        solved({"noise": "pace"}, level, 400, 0, lambda s: s.dates((5.0,))[0], **SLOW, noise_sd=deviation) for level in (0, 1, 2, 3, 5)
     ]
     inside = np.all(np.isfinite(dates), axis=0)
     errors = [float(np.sqrt(np.mean((rough - dates[-1])[inside] ** 2))) for rough in dates[:-1]]
