@@ -197,7 +197,7 @@ def physical_limits() -> None:
         axes.set(xlabel="months", ylabel="doublings of software", xlim=(0, last), ylim=(0, 84), title=f"returns {returns:g}")
     for ceiling, style in (("linear", "-"), ("level", "--"), ("log_distance", ":")):
         panels[1].plot([], [], style, color="black", label=ceiling)
-    panels[1].legend(frameon=False, fontsize=9, title="ceiling", loc="upper left", bbox_to_anchor=(0.02, 0.92))
+    panels[1].legend(frameon=False, fontsize=9, title="ceiling", loc="upper left", bbox_to_anchor=(0.3, 0.92))
     finish(figure, "physical_limits")
 
 
@@ -207,7 +207,14 @@ def compute_bottleneck() -> None:
         parameters = {"returns": 2.0, "parallel_exponent": 0.6, "substitution_parameter": substitution, "horizon": 60.0}
         curve(left, 48, parameters, {"research_input": "ces"}, color=colour, label=f"{substitution:g}".replace("-", "−"))
     left.set(xlabel="months", ylabel="doublings of software", xlim=(0, 48), ylim=(0, 60))
-    left.legend(frameon=False, fontsize=9, title="substitution parameter ρ\n(returns 2, hardware fixed)", loc="upper left")
+    left.legend(
+        frameon=False,
+        fontsize=9,
+        title="substitution parameter ρ\n(returns 2, hardware fixed)",
+        loc="upper left",
+        bbox_to_anchor=(0.25, 1),
+        ncols=2,
+    )
     grid = np.linspace(-1.2, -0.08, 200)
     for share, colour in ((0.5, COLOURS[0]), (0.3, COLOURS[1])):
         right.plot(grid, (1 - share) ** (1 / grid), color=colour, label=f"labour share {share:g}")
@@ -272,7 +279,8 @@ def returns_evidence() -> None:
     axes.set(xscale="log", xlabel="returns to software R&D", xlim=(0.3, 6))
     axes.set_xticks([0.4, 0.6, 1, 2, 4], ["0.4", "0.6", "1", "2", "4"])
     axes.minorticks_off()
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    axes.set_ylim(-1.3, len(names) - 0.5)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
     finish(figure, "returns_evidence")
 
 
@@ -290,9 +298,10 @@ def start() -> None:
         }
         options: Choices = {"automation": "ramp", "automation_clock": "effective_compute", "hardware": "exponential"}
         made = sweep.simulate("growth_law", parameters, months.tolist(), options).doublings.values
-        pace = 6 * np.gradient(made, months)
-        drawn = np.isfinite(pace) & (made < 60)
-        axes.plot(months[drawn], pace[drawn], color=colour, label=f"{end} doublings of effective compute away")
+        drawn = made < 60
+        axes.plot(
+            months[drawn], 6 * np.gradient(made[drawn], months[drawn]), color=colour, label=f"{end} doublings of effective compute away"
+        )
     axes.axhspan(3, 6, color="grey", alpha=0.2, lw=0)
     axes.annotate("a doubling in one or two months", (71, 4.1), ha="right", va="center", fontsize=9, color="dimgrey")
     axes.set(xlabel="months", ylabel="pace, × recent pace", yscale="log", xlim=(0, 72), ylim=(0.5, 100))
@@ -308,13 +317,14 @@ def governance() -> None:
         "none": ({}, {}),
         "cap at 5 × the recent pace": ({"pace_cap": 5}, {"governance": "cap"}),
         "pause of 12 months at 5 ×": ({"pause_length": 12}, {"governance": "pause"}),
-        "reaction, gain 1, delay 3": ({"reaction_gain": 1, "reaction_delay": 3}, {"governance": "reaction"}),
-        "reaction, gain 2, delay 3": ({"reaction_gain": 2, "reaction_delay": 3}, {"governance": "reaction"}),
+        "reaction, gain 1, delay 0.5": ({"reaction_gain": 1, "reaction_delay": 0.5}, {"governance": "reaction"}),
+        "reaction, gain 2, delay 1": ({"reaction_gain": 2, "reaction_delay": 1}, {"governance": "reaction"}),
+        "reaction, gain 2, delay 6": ({"reaction_gain": 2, "reaction_delay": 6}, {"governance": "reaction"}),
     }
-    for (name, (parameters, options)), colour in zip(cases.items(), COLOURS, strict=False):
-        curve(left, 30, law | parameters, options, color=colour, label=name)
-    left.set(xlabel="months", ylabel="doublings of software", xlim=(0, 30), ylim=(0, 40))
-    left.legend(frameon=False, fontsize=9, loc="upper left")
+    for (name, (parameters, options)), colour in zip(cases.items(), COLOURS, strict=True):
+        curve(left, 36, law | parameters, options, color=colour, label=name)
+    left.set(xlabel="months", ylabel="doublings of software", xlim=(0, 36), ylim=(0, 100))
+    left.legend(frameon=False, fontsize=9, loc="upper right")
     gains, delays = np.linspace(0.6, 3, 33), np.geomspace(0.3, 12, 33)
     gain, delay = (grid.ravel() for grid in np.meshgrid(gains, delays))
     given = {"returns": 3.0, "pace_threshold": 3.0, "horizon": 120.0, "reaction_gain": gain, "reaction_delay": delay}
@@ -376,6 +386,37 @@ def workflow() -> None:
     finish(figure, "workflow")
 
 
+def sie_phase(store: Path) -> None:
+    """The flagship: P(explosion), and when half of the draws have made 20 doublings, of a finished run."""
+    cube = sweep.open_cube(store)
+    probability = cube["statistics"].to_dataset()["probability"].sel(outcome="explosion")
+    dates = cube["statistics/date_of_doubling_20"].to_dataset()["quantile_value"].sel(quantile=0.5)
+    limits = probability.distance_to_limits.values
+    chosen = [int(np.abs(np.log(limits / wanted)).argmin()) for wanted in (16, 64, 256)]
+    figure, panels = plt.subplots(1, len(chosen), figsize=(11, 4.3), sharey=True, layout="constrained")
+    for axes, index in zip(panels, chosen, strict=True):
+        here = {"distance_to_limits": index}
+        order = ("elasticity_of_substitution", "returns")
+        grid, date = (array.isel(here).transpose(*order) for array in (probability, dates))
+        across, up = grid.returns.values, grid.elasticity_of_substitution.values
+        filled = axes.contourf(across, up, grid.values, levels=np.linspace(0, 1, 11), cmap="YlOrRd", extend="neither")
+        finite = np.where(np.isfinite(date.values), date.values, 1e6)
+        lines = axes.contour(across, up, finite, levels=[6, 12, 24, 48], colors="black", linewidths=1, linestyles=["-", "--", "-.", ":"])
+        axes.clabel(lines, fmt=lambda months: f"{months:g} mo", fontsize=9)
+        axes.axhline(1, color="grey", lw=0.6)
+        axes.axvline(1, color="grey", lw=0.6)
+        axes.set(xscale="log", yscale="log", xlabel="returns to software R&D")
+        axes.set_title(f"limits {limits[index]:.0f} doublings away", fontsize=11)
+        axes.set_xticks([0.5, 1, 2, 3], ["0.5", "1", "2", "3"])
+        axes.set_yticks([0.4, 0.6, 1, 2, 3], ["0.4", "0.6", "1", "2", "3"])
+        axes.minorticks_off()
+    panels[0].set_ylabel("elasticity of substitution,\nlabour for experiment compute")
+    bar = figure.colorbar(filled, ax=panels, pad=0.01)
+    bar.set_label("probability of an explosion\n(pace rises tenfold in ten years)")
+    figure.suptitle("Lines: months until 20 doublings of software, median", fontsize=10)
+    finish(figure, "sie_phase")
+
+
 def main() -> None:
     matplotlib.use("Agg")
     matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
@@ -396,6 +437,9 @@ def main() -> None:
     hardware()
     interviews()
     workflow()
+    # A hundred million trajectories: `siesweep run configs/sie_phase.toml` makes it.
+    if (flagship := ROOT / "results" / "sie_phase.zarr").is_dir():
+        sie_phase(flagship)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,10 @@ class Label:
     is_date: bool = False
     derived: bool = False
 
+    @property
+    def is_gradient(self) -> bool:
+        return self.derived and self.scale == "signed"
+
 
 def date_of(what: str, long_name: str) -> Label:
     """The label of a date."""

@@ -87,13 +87,13 @@ class Study:
 
     @cached_property
     def work(self) -> Budget:
-        """The sizes of loops. Steps that are chosen by their error are counted once a sweep, on draws of its own at the corners of its axes.
+        """The sizes of loops. Steps that are chosen by their error are counted once a sweep, on draws at the corners of its axes.
 
         Raises ModelError where a trajectory takes more steps than the budget has.
         """
         if not self.budget.tolerance:
             return self.budget
-        key, draw = np.zeros(2, np.uint32), jnp.arange(_PILOT, dtype=jnp.uint32)
+        key, draw = jnp.zeros(2, jnp.uint32), jnp.arange(_PILOT, dtype=jnp.uint32)
 
         @jax.jit
         def count() -> tuple[jax.Array, jax.Array]:
@@ -111,16 +111,16 @@ class Study:
         if unfinished:
             raise ModelError(
                 "horizon",
-                f"{unfinished} of {_PILOT} trajectories take more than {self.budget.steps} steps: a delay or training time is too short beside it",
+                f"{unfinished} of {_PILOT} trajectories take more than {self.budget.steps} steps: a delay or training run is short beside it",
                 "shorten the horizon, or lengthen reaction_delay, first_training_time, hardware_delay or noise_correlation_time",
             )
-        return replace(self.budget, steps=min(self.budget.steps, 16 * math.ceil((1.25 * used + 16) / 16)))
+        return replace(self.budget, steps=min(self.budget.steps, 16 * math.ceil((1.5 * used + 16) / 16)))
 
     def parameters(self, key: jax.Array, draw: jax.Array, cell: jax.Array) -> dict[str, jax.Array]:
         """Every parameter of the draws `draw` (lanes,) in the cell with axis values `cell` (axes,), each (lanes,) of the working type."""
         return self._completed(key, draw, {name: jnp.full(draw.shape, cell[index]) for index, name in enumerate(self.axes)})
 
-    def _completed(self, key: jax.Array | np.ndarray, draw: jax.Array, on_axes: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    def _completed(self, key: jax.Array, draw: jax.Array, on_axes: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         drawn = self.design.parameters(key, draw, self.dtype)
         drawn.update(on_axes)
         drawn.update({name: jnp.full(draw.shape, value, self.dtype) for name, value in self.fixed.items()})

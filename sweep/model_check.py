@@ -11,8 +11,9 @@ from typing import Any
 import jax
 
 from kernels import models
+from kernels.gradients import evaluate_with_gradients
 from kernels.models import PATH, Bounds, Model, ModelError, Option, Options, Parameter
-from kernels.outcomes import Outcomes, evaluate
+from kernels.outcomes import Outcomes
 from kernels.solvers.budget import Budget
 from kernels.solvers.solution import Solution
 from sweep.errors import Fault
@@ -87,11 +88,15 @@ def tried(
         budget = model.budget(options, bounds, tolerance)
         if not isinstance(budget, Budget):
             raise Fault(f"`budget` of {model.name} gives {type(budget).__name__}, not Budget", "return kernels.models.Budget(…)")
-        solution = model.solve(parameters, options, budget)
-        if not isinstance(solution, Solution):
-            problem = f"`solve` of {model.name} gives {type(solution).__name__}, not a solution"
-            raise Fault(problem, "return what one of kernels.solvers gives")
-        found = evaluate(outcomes, model, options, parameters, fixed, solution)
+
+        def solve(parameters: Mapping[str, jax.Array]) -> Solution:
+            solution = model.solve(parameters, options, budget)
+            if not isinstance(solution, Solution):
+                problem = f"`solve` of {model.name} gives {type(solution).__name__}, not a solution"
+                raise Fault(problem, "return what one of kernels.solvers gives")
+            return solution
+
+        found = evaluate_with_gradients(outcomes, model, options, parameters, fixed, {}, solve)
         return found.values, found.cut_off
 
     shape: Any = jax.ShapeDtypeStruct

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from kernels.models import Model, ModelError
 from sweep.document import Document
+from sweep.errors import near
 from sweep.outcome_spec import OutcomeSpec
 
 
@@ -17,8 +18,9 @@ def checked_outcomes(
     has_pace = type(model).recent_doubling_time is not Model.recent_doubling_time or any(
         parameter.name == "recent_doubling_time" for parameter in model.parameters
     )
-    if outcomes.peak and not has_pace:
-        raise document.error(["outcomes", "peak"], f"{model.name} has no recent pace to measure the peak by", "remove peak")
+    for name in ("peak", "warning"):
+        if getattr(outcomes, name) and not has_pace:
+            raise document.error(["outcomes", name], f"{model.name} has no recent pace to measure paces by", f"remove {name}")
     default = "published" if model.published_windows and options.get("time", "recursion") == "recursion" else "continuous"
     windows = tuple(window.model_copy(update={"rule": window.rule or default}) for window in outcomes.windows)
     settled = outcomes.model_copy(update={"windows": windows})
@@ -31,8 +33,23 @@ def checked_outcomes(
         places = [index for index, window in enumerate(windows) if window.name == name]
         keys: list[str | int] = ["outcomes", section, *places, *([key] if key else [])]
         raise document.error(keys, error.problem, error.fix) from None
+    _refuse_gradients(document, settled, model, options)
     _refuse_equal_names(document, settled, [label.name for label in settled.build().labels(model, options)])
     return settled
+
+
+def _refuse_gradients(document: Document, outcomes: OutcomeSpec, model: Model, options: Mapping[str, str | bool]) -> None:
+    names = [parameter.name for parameter in model.parameters if parameter.name != "horizon"]
+    for index, name in enumerate(outcomes.gradients):
+        if name == "horizon":
+            raise document.error(["outcomes", "gradients", index], "the horizon is where a trajectory is cut off", "remove it")
+        if name not in names:
+            raise document.error(
+                ["outcomes", "gradients", index], f"{model.name} has no such parameter", near(name, names, "its parameters")
+            )
+    if outcomes.gradients and not outcomes.build().differentiable(model, options):
+        problem = "no number is asked for that has gradients: flags, counts and diagnostics have none"
+        raise document.error(["outcomes", "gradients"], problem, "add dates, levels, paces or warning times")
 
 
 def _refuse_beyond_horizon(document: Document, outcomes: OutcomeSpec, horizon: float | None) -> None:

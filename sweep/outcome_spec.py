@@ -2,6 +2,7 @@
 
 times = [12, 24]   doublings = [8, 24]   levels_oom = [1, 3]   years_of_progress = [12]   peak = true   regime = true | { factor = 10 }
 windows = [ { name = "3y_in_12m", months = 12, speedup = 3 } ]   most_doublings_in = [12]   diagnostics = true
+warning = { from = 2, to = 10 } | [ … ]   gradients = ["returns"]
 """
 
 from __future__ import annotations
@@ -52,6 +53,25 @@ class RegimeTable(Table):
     factor: Annotated[float, Field(strict=True, allow_inf_nan=False, gt=1)] = _DEFAULT_REGIME_FACTOR
 
 
+class WarningTable(Table):
+    """The time from when the pace first is so many times the recent one to when it is so many."""
+
+    example: ClassVar[str] = "{ from = 2, to = 10 }"
+
+    start: PositiveNumber = Field(alias="from")
+    to: PositiveNumber
+
+    @model_validator(mode="after")
+    def _rises(self) -> WarningTable:
+        if self.start >= self.to:
+            raise Fault(f"from {self.start:g} to {self.to:g} is no rise", "write from below to")
+        return self
+
+
+def _kind_of_warning(value: object) -> str:
+    return "<list>" if isinstance(value, (list, tuple)) else "<table>"
+
+
 def _kind_of_regime(value: object) -> str:
     return "<table>" if isinstance(value, (dict, RegimeTable)) else "<flag>"
 
@@ -74,11 +94,39 @@ class OutcomeSpec(Table):
     )
     most_doublings_in: _Numbers = Field((), description="the most doublings made in less than so many months, by the published rule")
     diagnostics: _Flag = Field(False, description="further numbers that the model's authors report")
+    warning: Annotated[
+        Annotated[WarningTable, Tag("<table>")] | Annotated[tuple[WarningTable, ...], Tag("<list>")], Discriminator(_kind_of_warning)
+    ] = Field((), description="the time from one multiple of the recent pace to another, and the dates of both")
+    gradients: tuple[Annotated[str, Field(strict=True)], ...] = Field(
+        (), description="parameters: how every number changes with the logarithm of each"
+    )
 
     @field_validator("times", "doublings", "levels_oom", "years_of_progress", "most_doublings_in")
     @classmethod
     def _in_order(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         return tuple(sorted(without_duplicates(values)))
+
+    @field_validator("warning")
+    @classmethod
+    def _as_a_list(cls, given: WarningTable | tuple[WarningTable, ...]) -> tuple[WarningTable, ...]:
+        tables = given if isinstance(given, tuple) else (given,)
+        for index, table in enumerate(tables):
+            if table in tables[:index]:
+                raise Fault(f"from {table.start:g} to {table.to:g} is given more than once", "give each once", index)
+        return tables
+
+    @field_validator("gradients")
+    @classmethod
+    def _are_different(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise Fault(f"{name} is given more than once", "give each parameter once", index)
+        return names
+
+    @property
+    def warnings(self) -> tuple[WarningTable, ...]:
+        """The warning times, as a list whichever way they were written."""
+        return self.warning if isinstance(self.warning, tuple) else (self.warning,)
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> OutcomeSpec:
@@ -113,6 +161,8 @@ class OutcomeSpec(Table):
             regime=self.regime_factor,
             most_doublings_in=self.most_doublings_in,
             diagnostics=self.diagnostics,
+            warning=tuple((table.start, table.to) for table in self.warnings),
+            gradients=self.gradients,
         )
 
 

@@ -114,7 +114,7 @@ def _fan(axes: Axes, spec: Spec, cube: xr.DataTree, series: list[tuple[float, st
 def _distributions(axes: Axes, spec: Spec, cube: xr.DataTree) -> None:
     """Cumulative distributions of dates."""
     for label in spec.labels():
-        if label.kind == "flag" or label.scale != "duration" or not spec.statistics.histogram:
+        if not label.is_date or not spec.statistics.histogram:
             continue
         found = cube[f"statistics/{label.name}"].to_dataset()
         counts = found["histogram"].values
@@ -137,7 +137,7 @@ def _lines(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
         if label.kind == "flag" and spec.statistics.probability:
             chosen = cube["statistics"].to_dataset().sel(outcome=label.name)
             value, error = chosen["probability"], chosen["probability_se"]
-        elif label.kind == "numeric" and spec.statistics.mean:
+        elif label.kind == "numeric" and spec.statistics.mean and not label.is_gradient:
             chosen = cube[f"statistics/{label.name}"].to_dataset()
             value, error = chosen["mean"], chosen["mean_se"]
         else:

@@ -77,8 +77,7 @@ def _comparison(found: list[Row], start: datetime.date | None) -> Table:
         at = ", ".join(f"{name} = {value:g}" for name, value in row.published.at.items()) if row.published else ""
         ours = [row.outcome, *([at] if with_cells else []), *([row.statistic, row.unit] if with_statistic else [])]
         value = _number(row.value, row.se)
-        is_date = row.unit == "months" and row.statistic != "probability_finite"
-        ours += [calendar.beside(value, start, row.value) if is_date else value, _error(row.se)]
+        ours += [calendar.beside(value, start, row.value) if row.is_date else value, _error(row.se)]
         shown = [""] * len(ours) if ours == before else ours
         before = ours
         if row.published is not None:
@@ -111,7 +110,7 @@ def _summary(spec: Spec, found: list[Row]) -> Table:
                 cells.append(f"{_number(row.value, row.se)} ± {_error(row.se)}")
             elif statistic.startswith("quantile"):
                 shown = "–" if row.value == math.inf else f"{row.value:.3g}"
-                cells.append(calendar.beside(shown, spec.start_date, row.value) if row.unit == "months" else shown)
+                cells.append(calendar.beside(shown, spec.start_date, row.value) if row.is_date else shown)
             else:
                 cells.append(f"{row.value:.4f}")
         table.add_row(name, values[name, columns[0][0]].unit if columns else "", *cells)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import xarray as xr
 
@@ -22,6 +22,8 @@ class Row:
     value: float
     se: float
     published: PublishedNumber | None = None
+    is_date: bool = False
+    """Whether the value is counted from the start of the sweep, and has a day."""
 
     @property
     def agrees(self) -> bool | None:
@@ -42,12 +44,13 @@ def rows(spec: Spec, cube: xr.DataTree) -> list[Row]:
     if not spec.axes:
         for row in _all_rows(spec, cube):
             numbers = published.get((row.outcome, row.statistic), [])
-            found += [Row(row.outcome, row.statistic, row.unit, row.value, row.se, number) for number in numbers] or [row]
+            found += [replace(row, published=number) for number in numbers] or [row]
         return found
-    units = {label.name: label.unit for label in spec.labels()}
+    labels = {label.name: label for label in spec.labels()}
     for number in spec.published:
         value, se = _look_up(cube, number.label, number.statistic, number.at)
-        found.append(Row(number.label, number.statistic, units[number.label], value, se, number))
+        label = labels[number.label]
+        found.append(Row(label.name, number.statistic, label.unit, value, se, number, label.is_date))
     return found
 
 
@@ -61,9 +64,10 @@ def _all_rows(spec: Spec, cube: xr.DataTree) -> Iterator[Row]:
         if statistics.probability:
             yield Row(label.name, "probability_finite", label.unit, *_look_up(cube, label.name, "probability_finite", {}))
         if statistics.mean:
-            yield Row(label.name, "mean", label.unit, *_look_up(cube, label.name, "mean", {}))
+            yield Row(label.name, "mean", label.unit, *_look_up(cube, label.name, "mean", {}), is_date=label.is_date)
         for share in statistics.quantiles:
-            yield Row(label.name, f"quantile_{share:g}", label.unit, *_look_up(cube, label.name, f"quantile_{share:g}", {}))
+            found = _look_up(cube, label.name, f"quantile_{share:g}", {})
+            yield Row(label.name, f"quantile_{share:g}", label.unit, *found, is_date=label.is_date)
 
 
 def _look_up(cube: xr.DataTree, outcome: str, statistic: str, at: dict[str, float]) -> tuple[float, float]:

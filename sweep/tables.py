@@ -38,9 +38,10 @@ class Table(BaseModel):
         if not isinstance(given, Mapping):
             hint = cls.hints.get("[]") if isinstance(given, (list, tuple)) else None
             raise Fault("a table is wanted here", hint or f"write {cls.example}")
+        known = [field.alias or name for name, field in cls.model_fields.items()]
         for key in given:
-            if key not in cls.model_fields:
-                fix = cls.hints.get(key) or near(str(key), cls.model_fields, "allowed keys")
+            if key not in known:
+                fix = cls.hints.get(key) or near(str(key), known, "allowed keys")
                 raise Fault("unknown key", fix, str(key))
         return given
 

@@ -1,6 +1,6 @@
 """The growth law: every factor of the software intelligence explosion's source documents, chosen by options and freely combined.
 
-Equation: 1/T = (1/T0)·I^λ·R(x)·P, dx/dt = 1/T, in doublings x of software a month, with research input I from labour and experiment compute,
+Equation: 1/T = (1/T0)·I^λ·R(x)·P, dx/dt = 1/T, in doublings x of software a month, with research input I from labour and compute,
 returns to software R&D R with an optional ceiling, and policy P. The factors are in kernels/law, one a file.
 
 Source: Eth & Davidson (2025), "Will AI R&D Automation Cause a Software Intelligence Explosion?", with footnotes 16–43; Forethought (2025)

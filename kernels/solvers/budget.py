@@ -24,6 +24,10 @@ class Budget:
     refinements: int = 0
 
     def doubled(self) -> Budget:
-        """Twice the steps and twice the points in each, a hundredth of the error and half the grid of a random path, for the audit."""
-        nodes = 2 * self.nodes if self.nodes > 1 else 1
-        return replace(self, steps=2 * self.steps, nodes=nodes, tolerance=self.tolerance / 100, refinements=self.refinements + 1)
+        """The work of the audit: twice the steps and twice the points in each; a hundredth of the error where steps are chosen by it.
+
+        A random path keeps its grid, by which it is defined: what is judged is the solver on it.
+        """
+        if self.tolerance:
+            return replace(self, steps=6 * self.steps, tolerance=self.tolerance / 100)
+        return replace(self, steps=2 * self.steps, nodes=2 * self.nodes if self.nodes > 1 else 1)

@@ -126,29 +126,7 @@ def take_step(
         scale = 1 / unit(found)
         return (scale, *(rate * scale for rate in found))
 
-    if tableau.order == 8:
-        return _looped_step(tableau, slopes, state, stride)
-    stages = [slopes(state)]
-    for row in tableau.a:
-        trial = tuple(
-            value + stride * sum(weight * stage[index] for weight, stage in zip(row, stages, strict=True) if weight)
-            for index, value in enumerate(state)
-        )
-        stages.append(slopes(trial))
-
-    def weighted(weights: tuple[float, ...]) -> State:
-        return tuple(
-            stride * sum(weight * stage[index] for weight, stage in zip(weights, stages, strict=True) if weight)
-            for index in range(len(state))
-        )
-
-    added = weighted(tableau.b)
-    stages.append(slopes(tuple(value + more for value, more in zip(state, added, strict=True))))
-    return Step(added, (weighted((*tableau.errors[0], 1 / 66)),))
-
-
-def _looped_step(tableau: Tableau, slopes: Callable[[State], State], state: State, stride: jax.Array) -> Step:
-    """The same with a loop over many stages, of which the compiler need see only one."""
+    # A loop over the stages, of which the compiler need see only one: unrolled, the program takes minutes to compile.
     dtype, count = stride.dtype, len(tableau.b)
     rows = np.zeros((count, count))
     for index, row in enumerate(tableau.a):
@@ -167,7 +145,13 @@ def _looped_step(tableau: Tableau, slopes: Callable[[State], State], state: Stat
     shape = jnp.broadcast_shapes(*(value.shape for value in state), stride.shape)
     trial = tuple(jnp.broadcast_to(value, shape) for value in state)
     _, stages = lax.fori_loop(0, count, stage, (trial, tuple(jnp.zeros((count, *shape), dtype) for _ in state)))
-    return Step(sums(jnp.asarray(tableau.b, dtype), stages), tuple(sums(jnp.asarray(weights, dtype), stages) for weights in tableau.errors))
+    added = sums(jnp.asarray(tableau.b, dtype), stages)
+    errors = tuple(sums(jnp.asarray(weights[:count], dtype), stages) for weights in tableau.errors)
+    if len(tableau.errors[0]) > count:
+        last = slopes(tuple(value + more for value, more in zip(state, added, strict=True)))
+        weight = tableau.errors[0][count]
+        errors = (tuple(error + stride * weight * slope for error, slope in zip(errors[0], last, strict=True)),)
+    return Step(added, errors)
 
 
 def _error(step: Step, state: State, tolerance: float) -> jax.Array:

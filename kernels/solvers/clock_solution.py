@@ -197,23 +197,30 @@ class ClockSolution(Solution):
     # --- paces -----------------------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _log_paces(self) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-        """ln of the pace (as it is, before policy) at the start and the end of every step, each (steps, lanes); NaN where there is none."""
+    def _steps(self) -> _Place:
+        """All steps, (steps, lanes); those that were not taken have no length and the state of the start."""
         track = self._track
         number = jnp.arange(len(track.stride), dtype=jnp.int32)[:, None]
-        nothing = jnp.asarray(jnp.nan, self.horizon.dtype)
-        # Rows that hold no step hold no state.
-        states = tuple(jnp.where(number <= track.used, row, 0) for row in track.states)
-        memories = tuple(jnp.where(number <= track.used, row, 0) for row in track.memories)
-        at_start = self.system.log_paces(states, memories)
-        before = tuple(jnp.where(number <= track.used, row, 0) for row in track.before)
+
+        def held(rows: tuple[jax.Array, ...], last: jax.Array) -> tuple[jax.Array, ...]:
+            return tuple(jnp.where(number <= last, row, row[0]) for row in rows)
+
+        # The last row is the final state, with no step after it.
+        states, before = held(track.states, track.used), held(track.before, track.used - 1)
         ends = (jnp.concatenate([states[0][1:], states[0][-1:]]), *before)
-        at_end = self.system.log_paces(ends, memories)
-        starts = tuple(jnp.where(number <= track.used, values, nothing) for values in at_start)
-        return (starts[0], starts[1]), (
-            jnp.where(number < track.used, at_end[0], nothing),
-            jnp.where(number < track.used, at_end[1], nothing),
-        )
+        stride = jnp.where(number < track.used, track.stride, 0)
+        ends = tuple(jnp.where(stride == 0, state, end) for state, end in zip(states, ends, strict=True))
+        return _Place(states, ends, held(track.memories, track.used), jnp.abs(stride), stride < 0)
+
+    @cached_property
+    def _heights_of_steps(self) -> tuple[jax.Array, jax.Array]:
+        """`_heights` at the starts and ends of all steps, and how they change over a step like the one there, each (2, 2, steps, lanes)."""
+        steps = self._steps
+        constant = clock_rate(self.system, self.system.rates(steps.state, steps.memory))
+        both = tuple(jnp.stack(pair) for pair in zip(steps.state, steps.end, strict=True))
+        slopes = tuple(slope * steps.stride for slope in self._slopes(steps, both, constant))
+        governed, before = jax.jvp(lambda *at: self.system.log_paces(at, steps.memory), both, slopes)
+        return jnp.stack([governed[0], -governed[1]]), jnp.stack([before[0], -before[1]])
 
     def _heights(self, state: State, memory: Memory) -> jax.Array:
         """ln of the pace, and of how slow it would be before policy, (2, lanes), of states of that shape."""
@@ -230,27 +237,25 @@ class ClockSolution(Solution):
     @cached_property
     def _extremes(self) -> tuple[jax.Array, jax.Array, jax.Array, _Place]:
         """The highest of `_heights`, their months, and where in which steps they lie; each (2, lanes)."""
-        track = self._track
-        (start, start_before), (end, end_before) = self._log_paces
-        at_start, at_end = (
-            jnp.where(jnp.isnan(rows), -jnp.inf, rows) for rows in (jnp.stack([start, -start_before]), jnp.stack([end, -end_before]))
-        )
-        best = jnp.argmax(jnp.maximum(at_start, at_end), axis=1).astype(jnp.int32)
+        heights, slopes = self._heights_of_steps
+        (start, end), (first, final) = (jnp.moveaxis(rows, 1, 0) for rows in (heights, slopes))
+        # Between the ends of a step there may be a higher one still: the summit of the cubic through them says in which.
+        cubic, square = 2 * (start - end) + first + final, 3 * (end - start) - 2 * first - final
+        root = jnp.sqrt(jnp.maximum(square * square - 3 * cubic * first, 0)) - square
+        inside = (first > 0) & (final < 0) & (self._steps.stride > 0)
+        share = jnp.where(inside, jnp.clip(first / jnp.where(root > 0, root, 1), 0, 1), 0)
+        summits = start + share * (first + share * (square + share * cubic))
+        highest = jnp.maximum(jnp.maximum(start, end), jnp.where(inside, summits, -jnp.inf))
+        best = jnp.argmax(highest, axis=1).astype(jnp.int32)
 
         def pick(rows: jax.Array) -> jax.Array:
-            return jnp.take_along_axis(jnp.broadcast_to(rows, at_start.shape), best[:, None], axis=1)[:, 0]
+            return jnp.take_along_axis(jnp.broadcast_to(rows, start.shape), best[:, None], axis=1)[:, 0]
 
-        begins = pick(at_start) >= pick(at_end)
-        months = track.states[0]
-        month = jnp.where(begins, pick(months), pick(jnp.concatenate([months[1:], months[-1:]])))
-        value = jnp.maximum(pick(at_start), pick(at_end))
-        # Between the ends of a step there may be a higher one still: after the knot if it rises there, else before it.
-        after, before = (self._place(self._last_before(months, month, strictly)) for strictly in (False, True))
+        place = jax.tree.map(pick, self._steps)
+        begins = pick(start) >= pick(end)
+        value, month = jnp.maximum(pick(start), pick(end)), jnp.where(begins, place.state[0], place.end[0])
         zero = jnp.zeros_like(month)
-        rises = self._rising(after, zero)[1] > 0
-        place = jax.tree.map(partial(jnp.where, rises), after, before)
-        at_low, at_high = self._rising(place, zero)[1], self._rising(place, zero + 1)[1]
-        inside = (at_low > 0) & (at_high < 0) & (place.stride > 0)
+        at_low, at_high, inside = pick(first), pick(final), pick(inside)
 
         def step(_: int, found: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
             low, high, at_low, at_high, _middle = found
@@ -266,7 +271,7 @@ class ClockSolution(Solution):
                 middle,
             )
 
-        share = lax.fori_loop(0, 7, step, (zero, zero + 1, at_low, at_high, zero))[4]
+        share = lax.fori_loop(0, 6 if zero.dtype == jnp.float32 else 9, step, (zero, zero + 1, at_low, at_high, zero))[4]
         summit = self._rising(place, share)[0]
         higher = inside & (summit > value)
         summit_month = self._along(place, share * place.stride)[0]
@@ -274,9 +279,9 @@ class ClockSolution(Solution):
 
     def paces(self) -> Paces:
         track = self._track
-        (_, at_start), _ = self._log_paces
+        slow = -self._heights_of_steps[0][1, 0]
         (highest, slowest), (date, _), _, _ = self._extremes
-        at_end = self._final(at_start)
+        at_end = self._final(slow)
         arrived = track.arrival <= self.horizon
         if self.system.ceiling is None:
             # A blow-up.
@@ -284,13 +289,13 @@ class ClockSolution(Solution):
             at_end = jnp.where(arrived, jnp.inf, at_end)
         else:
             slowest, at_end = jnp.where(arrived, jnp.inf, slowest), jnp.where(arrived, -jnp.inf, at_end)
-        return Paces(jnp.exp(at_start[0]), jnp.exp(highest), date, jnp.exp(-slowest), jnp.exp(at_end))
+        return Paces(jnp.exp(slow[0]), jnp.exp(highest), date, jnp.exp(-slowest), jnp.exp(at_end))
 
     def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
         # A cap that equals the pace asked for is met.
         slack = 1e-9 if self.horizon.dtype == jnp.float64 else 2e-6
         wanted = jnp.stack([jnp.broadcast_to(jnp.log(pace), self.horizon.shape) for pace in paces]) - slack
-        (at_start, _), (at_end, _) = self._log_paces
+        at_start, at_end = self._heights_of_steps[0][0]
         highest, peak_share, peak_place = jax.tree.map(lambda leaf: leaf[0], (self._extremes[0], *self._extremes[2:]))
         met = jax.vmap(lambda one: (at_start >= one) | (at_end >= one))(wanted)
         known = jnp.any(met, axis=1)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tableau:
-    """`a[i]` makes the trial point of stage i + 1, `b` the step. `errors` holds one or two weightings of the stages.
+    """`a[i]` makes the trial point of stage i + 1, `b` the step. `errors` holds one or two weightings of the stages, with one more where
+    the rates at the end of the step take part.
 
     `order` is that of the step, `error_order` the power of h that its estimated error falls by.
     """
@@ -37,7 +38,7 @@ RUNGE_KUTTA_5 = Tableau(
         (5.86145544294642, -12.92096931784711, 8.159367898576159, -0.071584973281401, -0.028269050394068383),
     ),
     b=(0.09646076681806523, 0.01, 0.4798896504144996, 1.379008574103742, -3.290069515436081, 2.324710524099774),
-    # Of the seventh stage, the rates at the end of the step, the weight is 1/66: the pair's own estimate, kept with the others.
+    # The last weight is that of a stage at the end of the step.
     errors=(
         (
             -0.00178001105222577714,
@@ -46,6 +47,7 @@ RUNGE_KUTTA_5 = Tableau(
             -0.1447110071732629,
             0.5823571654525552,
             -0.45808210592918697,
+            1 / 66,
         ),
     ),
 )
