@@ -45,7 +45,7 @@ def finish(figure: Figure, name: str) -> None:
 
 def curve(axes: Axes, last: float, parameters: Numbers, options: Choices, model: str = "growth_law", **style: Any) -> None:
     """Doublings over months, from amounts at given times and, where it is steep, from dates."""
-    months = np.linspace(0, last, 241)
+    months = np.linspace(0, last, 250)
     run = sweep.simulate(model, parameters, months.tolist(), options)
     times = np.concatenate([months, run.doubling_time.values])
     levels = np.concatenate([run.doublings.values, run.doubling.values.astype(float)])
@@ -243,7 +243,9 @@ def training_time() -> None:
         durations(right, plain, {}, 20, color=colour, ls="--")
         durations(right, plain, {"training": "exponent"}, 20, color=colour, label=f"returns {returns:g}")
     right.plot([], [], "--", color="grey", label="no training time")
-    right.set(xlabel="doubling of software", ylabel="months that it takes", yscale="log", xlim=(1, 20), ylim=(1e-3, 1))
+    right.set(
+        xlabel="doubling of software", ylabel="months that it takes", yscale="log", xlim=(1, 20), ylim=(1e-3, 1), xticks=range(2, 21, 3)
+    )
     right.set_title("training = exponent", fontsize=10)
     right.legend(frameon=False, fontsize=9, loc="lower left")
     finish(figure, "training_time")
@@ -279,7 +281,7 @@ def returns_evidence() -> None:
     axes.set(xscale="log", xlabel="returns to software R&D", xlim=(0.3, 6))
     axes.set_xticks([0.4, 0.6, 1, 2, 4], ["0.4", "0.6", "1", "2", "4"])
     axes.minorticks_off()
-    axes.set_ylim(-1.3, len(names) - 0.5)
+    axes.set_ylim(-2.2, len(names) - 0.5)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
     finish(figure, "returns_evidence")
 
@@ -306,7 +308,7 @@ def start() -> None:
     axes.annotate("a doubling in one or two months", (71, 4.1), ha="right", va="center", fontsize=9, color="dimgrey")
     axes.set(xlabel="months", ylabel="pace, × recent pace", yscale="log", xlim=(0, 72), ylim=(0.5, 100))
     axes.set_yticks([1, 10, 100], ["1", "10", "100"])
-    axes.legend(frameon=False, fontsize=9, title="full automation", loc="upper left")
+    axes.legend(frameon=False, fontsize=9, title="full automation", loc="lower right")
     finish(figure, "start")
 
 
@@ -322,8 +324,8 @@ def governance() -> None:
         "reaction, gain 2, delay 6": ({"reaction_gain": 2, "reaction_delay": 6}, {"governance": "reaction"}),
     }
     for (name, (parameters, options)), colour in zip(cases.items(), COLOURS, strict=True):
-        curve(left, 36, law | parameters, options, color=colour, label=name)
-    left.set(xlabel="months", ylabel="doublings of software", xlim=(0, 36), ylim=(0, 100))
+        curve(left, 36, law | parameters, options, color=colour, lw=4 if name == "none" else 1.5, label=name)
+    left.set(xlabel="months", ylabel="doublings of software", xlim=(0, 36), ylim=(0, 125))
     left.legend(frameon=False, fontsize=9, loc="upper right")
     gains, delays = np.linspace(0.6, 3, 33), np.geomspace(0.3, 12, 33)
     gain, delay = (grid.ravel() for grid in np.meshgrid(gains, delays))
@@ -342,7 +344,7 @@ def governance() -> None:
 
 
 def hardware() -> None:
-    figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
     law: Numbers = {"initial_doubling_time": 1.5, "returns": 1.2, "parallel_exponent": 0.5, "horizon": 60}
     for growth, colour in zip((0, 1, 2), COLOURS, strict=False):
         label = "fixed" if growth == 0 else f"{growth} doubling{'s' if growth > 1 else ''} a year"
@@ -353,7 +355,7 @@ def hardware() -> None:
         loops: Choices = {"research_input": "cobb_douglas", "hardware": "loop"}
         curve(axes, 36, loop, loops, color="black", ls=style, label=f"improved by AI, delay {delay:g} months")
     axes.set(xlabel="months", ylabel="doublings of software", xlim=(0, 36), ylim=(0, 60))
-    axes.legend(frameon=False, fontsize=9, title="hardware", loc="upper left")
+    axes.legend(frameon=False, fontsize=9, title="hardware", loc="center left", bbox_to_anchor=(1, 0.5))
     finish(figure, "hardware")
 
 
@@ -368,7 +370,7 @@ def interviews() -> None:
     left.set(xlabel="researcher", ylabel="pace with 900 × the labour, × recent pace", yscale="log", ylim=(1, 30))
     left.set_yticks([1, 3, 10, 30], ["1", "3", "10", "30"])
     right.plot([0, 24], [0, 8], color="grey", ls="--", lw=0.8, label="recent pace")
-    right.set(xlabel="months", ylabel="doublings of software", xlim=(0, 24), ylim=(0, 60))
+    right.set(xlabel="months", ylabel="doublings of software", xlim=(0, 24), ylim=(0, 40))
     right.legend(frameon=False, fontsize=9)
     finish(figure, "interviews")
 

@@ -111,7 +111,7 @@ class Study:
         if unfinished:
             raise ModelError(
                 "horizon",
-                f"{unfinished} of {_PILOT} trajectories take more than {self.budget.steps} steps: a delay or training run is short beside it",
+                f"{unfinished} of {_PILOT} trajectories take more than {self.budget.steps} steps: a delay or training run is too short",
                 "shorten the horizon, or lengthen reaction_delay, first_training_time, hardware_delay or noise_correlation_time",
             )
         return replace(self.budget, steps=min(self.budget.steps, 16 * math.ceil((1.5 * used + 16) / 16)))

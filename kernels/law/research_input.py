@@ -29,8 +29,8 @@ def log_ces(
     ahead = log_first - log_second
     exponent = substitution * ahead
     falls = exponent <= 0
-    # From the larger term: an exponential of a negative number never overflows.
-    decay = jnp.expm1(-jnp.abs(exponent))
+    # From the larger term: an exponential of a negative number never overflows. (Of |exponent| the slope at the start would be lost.)
+    decay = jnp.expm1(jnp.where(falls, exponent, -exponent))
     mean = jnp.log1p(jnp.where(falls, share, rest) * decay) / substitution
     return log_second + jnp.where(falls, mean, ahead + mean)
 

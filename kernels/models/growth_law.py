@@ -59,15 +59,12 @@ def _substitution_bounds(bounds: Bounds) -> tuple[float, float]:
 
 
 def _is_in_software(options: Options, bounds: Bounds) -> bool:
-    """Whether progress depends on software alone, and its pace rises and then falls: what quadrature is for.
-
-    With substitutes (ρ > 0) the pace may fall first and rise when labour has taken over; with ρ far below 0 the law is nearly kinked.
-    """
+    """Whether progress depends on software alone: what quadrature is for. With ρ far from 0 the law is nearly kinked."""
     off = {"training": "none", "governance": "none", "hardware": "fixed", "noise": "none", "automation": "full"}
     if any(options[name] != value for name, value in off.items()):
         return False
     low, high = _substitution_bounds(bounds)
-    return options["research_input"] != "ces" or (low >= -8 and high <= 0)
+    return options["research_input"] != "ces" or (low >= -8 and high <= 0.9)
 
 
 def _panels(options: Options, bounds: Bounds, tolerance: float) -> Budget:
@@ -258,6 +255,7 @@ class GrowthLaw(Model):
                 parameters["horizon"],
                 budget,
                 bend=bend,
+                single=options["research_input"] != "ces",
             )
         narrow = parameters["horizon"].dtype == jnp.float32
         stepping = Stepping(budget.steps, max(budget.tolerance / 10, 2e-7 if narrow else 2e-14))

@@ -42,6 +42,9 @@ _BENDS = {"float32": ((0.05, 3.0), (1e-6, 8.0)), "float64": ((1e-3, 3.0), (1e-13
 _CURVE = {"float32": 6.0, "float64": 8.0}
 """Where w = x: by how much the integrand's logarithm may change over a panel for the bend of it alone."""
 
+_PLACES = 48
+"""Places at which a law with several valleys is looked at for the deepest."""
+
 _WINDOW_EDGES = {"float32": (0.0, 0.06, 0.25, 0.75, 0.94, 1.0), "float64": (0.0, 0.03, 0.1, 0.3, 0.7, 0.9, 0.97, 1.0)}
 """Panels of a window, graded toward both ends, where a window around the fastest pace has its time."""
 
@@ -104,6 +107,7 @@ class QuadratureSolution(Solution):
     `ceiling` (lanes,), or None for no ceiling; `kink` (lanes,) is the level at which the law is not smooth, or None. `regular` says that
     the law is smooth up to the ceiling, where it just ends: then w = x there, too. `bend` is the level around which the law passes from one
     form into another, and over how many doublings (each (lanes,)): how far from there its power series reach.
+    `single` says that the doubling time has a single valley; otherwise it may rise before, as labour takes over from compute.
     """
 
     log_doubling_time: Callable[[jax.Array, jax.Array], jax.Array]
@@ -113,6 +117,7 @@ class QuadratureSolution(Solution):
     kink: jax.Array | None = None
     regular: bool = False
     bend: tuple[jax.Array, jax.Array] | None = None
+    single: bool = True
 
     @property
     def _mapped(self) -> jax.Array | None:
@@ -394,7 +399,9 @@ class QuadratureSolution(Solution):
 
     def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
         amounts, last = self._rows(doublings), self._level_at_horizon
-        if self._mapped is not None:
+        if not self.single:
+            durations = self._shortest_of_many(amounts, jnp.maximum(last - amounts, 0))
+        elif self._mapped is not None:
             durations = self._shortest_below_ceiling(amounts, last, self._mapped)
         else:
             furthest = jnp.maximum(last - amounts, 0)
@@ -405,6 +412,38 @@ class QuadratureSolution(Solution):
             start = self._sign_change(rising, jnp.zeros_like(furthest), furthest, halvings=3 if self._narrow else 8)
             durations = self._window(start, start + amounts)
         return jnp.where(last >= amounts, durations, jnp.inf)
+
+    def _best(self, cost: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The neighbours, among places from `low` to `high`, of the one where `cost` is least."""
+
+        def better(found: tuple[jax.Array, jax.Array], share: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
+            least, at = found
+            value = cost(low + (high - low) * share)
+            return (jnp.minimum(value, least), jnp.where(value < least, share, at)), None
+
+        shares = jnp.linspace(0, 1, _PLACES, dtype=low.dtype)
+        begin = (jnp.full_like(low, jnp.inf), jnp.zeros_like(low))
+        at: jax.Array = lax.scan(better, begin, shares)[0][1]
+        step = 1 / (_PLACES - 1)
+        return low + (high - low) * jnp.maximum(at - step, 0), low + (high - low) * jnp.minimum(at + step, 1)
+
+    def _shortest_of_many(self, amounts: jax.Array, furthest: jax.Array) -> jax.Array:
+        """Windows where there may be several valleys: the best of many starts, then golden-section search around it."""
+
+        def months(start: jax.Array) -> jax.Array:
+            return self._window(self._coordinate(start), self._coordinate(start + amounts))
+
+        golden = 0.6180339887498949
+
+        def narrow(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            left, right = ends
+            inner_left, inner_right = right - golden * (right - left), left + golden * (right - left)
+            keep_left = months(inner_left) < months(inner_right)
+            return jnp.where(keep_left, left, inner_left), jnp.where(keep_left, inner_right, right)
+
+        begin = self._best(months, jnp.zeros_like(furthest), furthest)
+        left, right = lax.fori_loop(0, 14 if self._narrow else 26, narrow, begin)
+        return jnp.minimum(months((left + right) / 2), jnp.minimum(months(left), months(right)))
 
     def _shortest_below_ceiling(self, amounts: jax.Array, last: jax.Array, ceiling: jax.Array) -> jax.Array:
         """The window is sought in its width along w: u = ln of what is left at its start over what is left at its end. There a law that is
@@ -452,6 +491,8 @@ class QuadratureSolution(Solution):
     @cached_property
     def _fastest(self) -> jax.Array:
         """The level at which the pace is highest within the horizon, (lanes,)."""
+        if not self.single:
+            return self._level(self._extremes[0])
 
         def rising(level: jax.Array) -> jax.Array:
             if self._mapped is None:
@@ -462,6 +503,20 @@ class QuadratureSolution(Solution):
         last = self._level_at_horizon
         zero = jnp.zeros_like(last)
         return root_of(rising, lambda: self._sign_change(rising, zero, last, halvings=8), zero, last)
+
+    @cached_property
+    def _extremes(self) -> tuple[jax.Array, jax.Array]:
+        """The coordinates of the highest pace within the horizon, and of the lowest before it, of a law with several valleys."""
+        zero, end = jnp.zeros_like(self.horizon), self._place(self._level_at_horizon)
+        bracket = self._best(self.log_time, zero, end)
+        fastest = root_of(self._slope_along, lambda: self._sign_change(self._slope_along, *bracket, halvings=4), *bracket)
+        slowest = self._sign_change(lambda w: -self._slope_along(w), *self._best(lambda w: -self.log_time(w), zero, fastest), halvings=4)
+        return fastest, slowest
+
+    def _slope_along(self, w: jax.Array) -> jax.Array:
+        """d ln T/dw."""
+        slope: jax.Array = jax.jvp(self.log_time, (w,), (jnp.ones_like(w),))[1]
+        return slope
 
     def paces(self) -> Paces:
         last, fastest = self._level_at_horizon, self._fastest
@@ -479,14 +534,16 @@ class QuadratureSolution(Solution):
             at_horizon = jnp.where(arrived, 0, pace(last))
             highest, date = pace(fastest), self.date_at(fastest)
         lowest = jnp.minimum(at_start, at_horizon)
+        if not self.single:
+            lowest = jnp.minimum(lowest, jnp.exp(-self.log_time(self._extremes[1])))
         return Paces(at_start, highest, jnp.where(jnp.isfinite(date), date, self.horizon), lowest, at_horizon)
 
     def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
         wanted = log_of_met(self._rows(paces))
         high = jnp.broadcast_to(self._place(self._fastest), wanted.shape)
-        low = jnp.zeros_like(high)
+        # From the slowest to the fastest the pace only rises.
+        low = jnp.zeros_like(high) if self.single else jnp.broadcast_to(self._extremes[1], wanted.shape)
 
-        # A single valley: up to its fastest the pace only rises.
         def above(w: jax.Array) -> jax.Array:
             return -self.log_time(w) - wanted
 
@@ -499,6 +556,8 @@ class QuadratureSolution(Solution):
             return w
 
         w = root_of(above, search, low, high)
+        if not self.single:
+            w = jnp.where(above(jnp.zeros_like(w)) >= 0, 0, w)
         met = above(high) >= 0
         date = jnp.where(met, self.date_of_coordinate(w), jnp.inf)
         if self.ceiling is None:

@@ -121,13 +121,6 @@ class TimeChangedSolution(Solution):
         def log_pace(w: jax.Array) -> jax.Array:
             return jnp.log(self.factor(date_of(w))) - self.base.log_time(w)
 
-        def visit(found: tuple[jax.Array, ...], share: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
-            low, high, met = found
-            here = last * share
-            meets = log_pace(here) >= wanted
-            first = meets & ~met
-            return (jnp.where(met | meets, low, here), jnp.where(first, here, high), met | meets), None
-
         def above(w: jax.Array) -> jax.Array:
             return log_pace(w) - wanted
 
@@ -154,7 +147,8 @@ class TimeChangedSolution(Solution):
             on_summit = (log_pace(summit) >= wanted) & (~met | (summit < high))
             before = jnp.floor(summit / last * (_STARTS - 1)) / (_STARTS - 1) * last
             low, high = jnp.where(on_summit, before, low), jnp.where(on_summit, summit, high)
-            return lax.fori_loop(0, 22 if last.dtype == jnp.float32 else 46, halve, (low, high))[1]
+            _, found = lax.fori_loop(0, 22 if last.dtype == jnp.float32 else 46, halve, (low, high))
+            return jnp.asarray(found)
 
         w = root_of(above, search, rows, last)
         return jnp.where(above(w) >= -slack(last.dtype), date_of(w), jnp.inf)

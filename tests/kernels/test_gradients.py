@@ -178,7 +178,9 @@ LAW = {
     ],
 )
 def test_gradients_of_the_growth_law(options: Any, parameters: Any) -> None:
-    _compare("growth_law", options, Outcomes(times=(6.0, 11.0), doublings=(0.5, 5.0)), parameters, **LAW)
+    # Where a training run ends the pace has a kink or a jump: no difference may straddle it.
+    step = 2e-5 if "training" in options else 1e-3
+    _compare("growth_law", options, Outcomes(times=(6.0, 11.0), doublings=(0.5, 5.0)), parameters, step, **LAW)
 
 
 def test_a_parameter_that_follows_another_moves_with_it() -> None:

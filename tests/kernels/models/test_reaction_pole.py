@@ -1,8 +1,8 @@
 """A reaction of policy does not remove a pole by being strong: it has to be quick too.
 
-Near a pole the pace before policy rises as 1/(time that is left), so the awareness z moves only by the integral of its logarithm over the time
-that is left, divided by the delay, which is finite. Whatever the gain, policy then stands still while the pace runs away: a gain above 1
-removes the pole only if z has caught up before.
+Near a pole the pace before policy rises as 1/(time that is left), so the awareness z moves only by the integral of its logarithm over the
+time that is left, divided by the delay, which is finite. Whatever the gain, policy then stands still while the pace runs away: a gain above
+1 removes the pole only if z has caught up before.
 """
 
 from __future__ import annotations
