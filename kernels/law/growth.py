@@ -148,7 +148,7 @@ class BareLaw:
         def log_ratio(at: jax.Array) -> jax.Array:
             return self.log_in_software(self.level(at), self.log_remaining(at))
 
-        _, slope = jax.jvp(log_ratio, (coordinate,), (jnp.ones_like(coordinate),))
+        slope: jax.Array = jax.jvp(log_ratio, (coordinate,), (jnp.ones_like(coordinate),))[1]
         return slope * jnp.exp(-self.log_level_slope(coordinate)) / _LOG_2
 
     @cached_property

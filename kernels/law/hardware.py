@@ -21,9 +21,12 @@ def grown(doublings_per_year: jax.Array, months: jax.Array) -> jax.Array:
 def frontier_rate(
     doubling_time: jax.Array, parallel_exponent: jax.Array, returns: jax.Array, labour: jax.Array, frontier: jax.Array
 ) -> jax.Array:
-    """dz/dt in doublings a month; `labour` and `frontier` are x_d + y and z in doublings. Held finite, far beyond any blow-up."""
+    """dz/dt in doublings a month; `labour` and `frontier` are x_d + y and z in doublings.
+
+    Held finite, and the frontier within 10,000 doublings: beyond, software has blown up or policy holds it whatever the hardware.
+    """
     doublings = parallel_exponent * (labour - frontier / returns)
-    return jnp.exp2(jnp.minimum(doublings, 100)) / doubling_time
+    return jnp.where(frontier < 10_000, jnp.exp2(jnp.minimum(doublings, 100)) / doubling_time, 0)
 
 
 def installation_rate(delay: jax.Array, frontier: jax.Array, installed: jax.Array) -> jax.Array:

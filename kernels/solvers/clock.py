@@ -30,6 +30,10 @@ Memory = tuple[jax.Array, ...]
 """What stays as it is between events, such as whether a pause has begun; each (…, lanes)."""
 
 
+_FIRST_STEP = 0.002
+"""The first step in the clock: short enough that no law has bent over it."""
+
+
 class System(ABC):
     """A law to integrate. Arrays are (…, lanes); rates are months⁻¹ and must be finite everywhere, far beyond the end too."""
 
@@ -189,7 +193,32 @@ def _first_zero(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slo
 
     guess = jnp.clip(-start / jnp.where(end == start, 1, end - start), 0, 1)
     zero = jnp.zeros_like(start)
-    return lax.fori_loop(0, 5, improve, (zero, zero + 1, guess))[2]
+    found: tuple[jax.Array, ...] = lax.fori_loop(0, 5, improve, (zero, zero + 1, guess))
+    return found[2]
+
+
+class _Rows(NamedTuple):
+    """What is kept of every step."""
+
+    states: State
+    memories: Memory
+    stride: jax.Array
+    elapsed: jax.Array
+    before: State
+
+
+class _Walk(NamedTuple):
+    """Where the trajectories are: the number of the step, their state, the length of the next step, or that of one to be taken again, and
+    whether they go on."""
+
+    place: jax.Array
+    state: State
+    memory: Memory
+    length: jax.Array
+    retry: jax.Array
+    active: jax.Array
+    arrival: jax.Array
+    kept: _Rows
 
 
 def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
@@ -197,19 +226,16 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
     tableau, tolerance = stepping.tableau, stepping.tolerance
     state, memory = system.start()
     horizon = system.horizon
-    dtype, lanes, others = horizon.dtype, horizon.shape, state[1:]
+    dtype, lanes = horizon.dtype, horizon.shape
     landing = 1e-6 if dtype == jnp.float64 else 1e-4
     resolution = 1e-14 if dtype == jnp.float64 else 1e-8
     goal = min(system.last, furthest)
 
-    def rows(count: int) -> jax.Array:
-        return jnp.full((stepping.steps + 1, *lanes), jnp.inf, dtype)
-
     def put(kept: tuple[jax.Array, ...], values: tuple[jax.Array, ...], place: jax.Array) -> tuple[jax.Array, ...]:
         return tuple(lax.dynamic_update_index_in_dim(row, value, place, 0) for row, value in zip(kept, values, strict=True))
 
-    def body(carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        place, state, memory, length, retry, active, arrival, kept = carry  # type: ignore[misc]
+    def body(carry: _Walk) -> _Walk:
+        place, state, memory, length, retry, active, arrival, kept = carry
         rates_now = system.rates(state, memory)
         rate = clock_rate(system, rates_now)
         ending = jnp.minimum(system.next_time(memory), horizon)
@@ -268,11 +294,11 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         shorter = jnp.where(late, stride * jnp.clip((ending - state[0]) / step.added[0], 0.05, 0.95), stride * jnp.minimum(factor, 0.9))
         grown = jnp.maximum(stride * factor, jnp.where(stride < length, length, 0))
         length = jnp.where(accepted, grown, jnp.where(again > 0, length, shorter))
-        kept = (
-            put(kept[0], state, place),
-            put(kept[1], memory, place),
-            *put(kept[2:4], (jnp.where(accepted, jnp.where(in_time, -stride, stride), 0), jnp.where(accepted, step.added[0], 0)), place),
-            put(kept[4], tuple(jnp.where(accepted, new, old) for new, old in zip(after[1:], state[1:], strict=True)), place),
+        taken = jnp.where(accepted, jnp.where(in_time, -stride, stride), 0)
+        before = tuple(jnp.where(accepted, new, old) for new, old in zip(after[1:], state[1:], strict=True))
+        stride_row, elapsed_row = put((kept.stride, kept.elapsed), (taken, jnp.where(accepted, step.added[0], 0)), place)
+        kept = _Rows(
+            put(kept.states, state, place), put(kept.memories, memory, place), stride_row, elapsed_row, put(kept.before, before, place)
         )
         # What is left of a pace that rises by so much a unit of its coordinate.
         speed_before, speed = rates_now[0], system.rates(after, memory)[0]
@@ -298,26 +324,27 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
 
         new_state, new_memory = choose(later, happened, state), choose(later_memory, happened_memory, memory)
         done = arrived | (accepted & ((after[0] >= horizon) | (reached > goal)))
-        return (place + 1, new_state, new_memory, length, again, active & ~done, arrival, kept)  # type: ignore[return-value]
+        return _Walk(place + 1, new_state, new_memory, length, again, active & ~done, arrival, kept)
 
-    def going(carry: tuple[jax.Array, ...]) -> jax.Array:
-        return (carry[0] < stepping.steps) & jnp.any(carry[5])
+    def going(carry: _Walk) -> jax.Array:
+        return (carry.place < stepping.steps) & jnp.any(carry.active)
 
-    empty = (
-        tuple(rows(0) for _ in state),
-        tuple(rows(0) for _ in memory),
-        rows(0),
-        rows(0),
-        tuple(rows(0) for _ in others),
+    def rows() -> jax.Array:
+        return jnp.full((stepping.steps + 1, *lanes), jnp.inf, dtype)
+
+    empty = _Rows(tuple(rows() for _ in state), tuple(rows() for _ in memory), rows(), rows(), tuple(rows() for _ in state[1:]))
+    unset, zero = jnp.full_like(horizon, jnp.inf), jnp.zeros_like(horizon)
+    begin = _Walk(jnp.int32(0), state, memory, jnp.full_like(horizon, _FIRST_STEP), zero, horizon > 0, unset, empty)
+    end: _Walk = lax.while_loop(going, body, begin)
+    kept, last = end.kept, end.place
+    stride_row, elapsed_row = put((kept.stride, kept.elapsed), (zero, zero), last)
+    return Track(
+        put(kept.states, end.state, last),
+        put(kept.memories, end.memory, last),
+        stride_row,
+        elapsed_row,
+        put(kept.before, end.state[1:], last),
+        end.arrival,
+        end.active,
+        last,
     )
-    unset = jnp.full_like(horizon, jnp.inf)
-    begin = (jnp.int32(0), state, memory, jnp.full_like(horizon, 0.002), jnp.zeros_like(horizon), horizon > 0, unset, empty)
-    count, state, memory, _, _, active, arrival, kept = lax.while_loop(going, body, begin)  # type: ignore[arg-type]
-    zero = jnp.zeros_like(horizon)
-    kept = (
-        put(kept[0], state, count),
-        put(kept[1], memory, count),
-        *put(kept[2:4], (zero, zero), count),
-        put(kept[4], state[1:], count),
-    )
-    return Track(*kept, arrival, active, count)

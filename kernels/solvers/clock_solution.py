@@ -169,7 +169,8 @@ class ClockSolution(Solution):
 
     def _final(self, row: jax.Array) -> jax.Array:
         """A row at the end of the trajectories, (lanes,)."""
-        return lax.dynamic_index_in_dim(row, self._track.used, 0, keepdims=False)
+        final: jax.Array = lax.dynamic_index_in_dim(row, self._track.used, 0, keepdims=False)
+        return final
 
     def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
         rows = [jnp.broadcast_to(jnp.asarray(time, self.horizon.dtype), self.horizon.shape) for time in times]
@@ -177,7 +178,8 @@ class ClockSolution(Solution):
 
     def _levels(self, times: jax.Array) -> tuple[jax.Array, jax.Array]:
         track = self._track
-        place = self._place(self._last_before(track.states[0], times))
+        # At the time of an event, what was before it: after it steps may be too short to show in the time.
+        place = self._place(self._last_before(track.states[0], times, strictly=True))
         state = self._reach(place, times, axis=0)
         level = self.system.level(state[1])
         pace = jnp.exp(self.system.log_paces(state, place.memory)[0])
@@ -361,7 +363,7 @@ class ClockSolution(Solution):
             ), None
 
         zero = jnp.zeros_like(last)
-        begin = (jnp.full_like(last, jnp.inf), zero, zero, furthest, zero, jnp.zeros(last.shape, bool))
+        begin: tuple[jax.Array, ...] = (jnp.full_like(last, jnp.inf), zero, zero, furthest, zero, jnp.zeros(last.shape, bool))
         _, at, below, above, _, _ = lax.scan(better, begin, starts)[0]
         golden = 0.6180339887498949
 

@@ -367,22 +367,25 @@ sys.exit(f"imported {{heavy}}" if heavy else 0)
 CONFIGS = sorted(path.stem for path in configs_directory().glob("*.toml"))
 PUBLISHED = [name for name in CONFIGS if "[published]" in (configs_directory() / f"{name}.toml").read_text(encoding="utf-8")]
 SMALL = ["--set", "axes.returns.points=4", "--set", "axes.distance_to_limits.points=3"]
+ONE_DRAW = ("toy_model", "returns_law", "stepping_on_toes", "interviews", "compute_bottleneck_limits")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_config_runs_end_to_end(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    few = [] if name in ("toy_model", "returns_law") else ["--draws", "3000"]
-    if name == "phase_returns_ceiling":
+    few = [] if name in ONE_DRAW else ["--draws", "3000"]
+    if name in ("phase_returns_ceiling", "sie_phase"):
         few += SMALL
+    if name == "sie_phase":
+        few += ["--set", "axes.elasticity_of_substitution.points=3"]
     result = siesweep("run", configs_directory() / f"{name}.toml", *few, "--workers", "2")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "results" / f"{name}.png").is_file()
     cube = sweep.open_cube(tmp_path / "results" / f"{name}.zarr")
     assert (cube["status"] == 1).all()
     assert cube.attrs["failed_trajectories"] == cube.attrs["cut_off_trajectories"] == 0
-    if name in ("toy_model", "returns_law"):
+    if name in ONE_DRAW:
         assert "agrees" in result.stdout
         assert "DIFFERS" not in result.stdout
 

@@ -84,9 +84,7 @@ def test_input_that_compute_holds_back(share: Any, rho: Any, limit: Any) -> None
     assert most == pytest.approx(limit, rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("pace", "rho"), [(1.5, -1.7095), (10 / 3, -0.5572), (20.0, -0.0708), (10.0, -0.2046), (3.0, -0.6174)], ids=str
-)
+@pytest.mark.parametrize(("pace", "rho"), [(1.5, -1.7095), (10 / 3, -0.5572), (20.0, -0.0708), (10.0, -0.2046), (3.0, -0.6174)], ids=str)
 def test_what_the_interviews_imply(pace: Any, rho: Any) -> None:
     """900 times the labour at fixed compute, α = .5."""
     assert math.exp(float(log_ces(*(jnp.asarray(value) for value in (0.5, rho, math.log(900), 0.0))))) == pytest.approx(pace, rel=2e-3)
