@@ -168,6 +168,14 @@ class BareLaw:
     @cached_property
     def log_first_doubling(self) -> jax.Array:
         """ln ∫₀¹ T(x)/T(0) dx of the law in software: what T0 is divided by under the geometric convention, shape (lanes,)."""
+        one = jnp.ones_like(self.parameters["returns"])
+        # Multipliers are not of the bare law: they speed up what the convention has set.
+        bare = {**self.parameters, "labour_multiplier": one, "experiment_compute_multiplier": one}
+        return BareLaw(bare, self.options).log_own_first_doubling
+
+    @cached_property
+    def log_own_first_doubling(self) -> jax.Array:
+        """The same with whatever multipliers the law has."""
         dtype = self.parameters["returns"].dtype
         nodes, weights = (np.asarray(values) for values in np.polynomial.legendre.leggauss(16))
         shares, weights = (nodes + 1) / 2, weights / 2
@@ -190,7 +198,6 @@ class BareLaw:
                 log_ratio = self.log_in_software(self.level(points), self.log_remaining(points))
             rows = jnp.exp(self.log_level_slope(points) - log_ratio)
             total = total + width * jnp.tensordot(jnp.asarray(weights, dtype), rows, 1)
-        # Multipliers are not of the bare law: they speed up what the convention has set.
         return jnp.log(total)
 
     @cached_property

@@ -30,5 +30,5 @@ def frontier_rate(
 
 
 def installation_rate(delay: jax.Array, frontier: jax.Array, installed: jax.Array) -> jax.Array:
-    """dy/dt in doublings a month."""
-    return (frontier - installed) / delay
+    """dy/dt in doublings a month, held within 10,000 doublings like the frontier."""
+    return jnp.where(installed < 10_000, (frontier - installed) / delay, 0)

@@ -26,13 +26,21 @@ def log_ces(
     rest = 1 - share if rest is None else rest
     tiny = 1e-20
     substitution = jnp.where(jnp.abs(substitution) < tiny, tiny, substitution)
-    ahead = log_first - log_second
-    exponent = substitution * ahead
+    exponent = substitution * (log_first - log_second)
+    # Both are counted from the larger term, so that no exponential overflows. (Of |exponent| the slope at the start would be lost.)
     falls = exponent <= 0
-    # From the larger term: an exponential of a negative number never overflows. (Of |exponent| the slope at the start would be lost.)
-    decay = jnp.expm1(jnp.where(falls, exponent, -exponent))
-    mean = jnp.log1p(jnp.where(falls, share, rest) * decay) / substitution
-    return log_second + jnp.where(falls, mean, ahead + mean)
+    decay = jnp.where(falls, exponent, -exponent)
+    smaller, larger = jnp.where(falls, share, rest), jnp.where(falls, rest, share)
+    close = decay > -1
+    near = jnp.log1p(smaller * jnp.expm1(jnp.where(close, decay, -1)))
+    # Far apart, 1 less a share would cancel against a weight of nearly 1.
+    far = jnp.logaddexp(_log_weight(smaller) + jnp.where(close, -1, decay), _log_weight(larger))
+    return jnp.where(falls, log_second, log_first) + jnp.where(close, near, far) / substitution
+
+
+def _log_weight(weight: jax.Array) -> jax.Array:
+    """ln of a weight that may be 0."""
+    return jnp.log(jnp.maximum(weight, 1e-37))
 
 
 def log_research_input(

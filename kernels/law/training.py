@@ -18,7 +18,7 @@ def end_of_run(first: jax.Array, ratio: jax.Array, runs: jax.Array) -> jax.Array
     """Months at which so many training runs have ended, shapes broadcast; `runs` whole numbers."""
     # (1 − k^n)/(1 − k) = expm1(n ln k)/expm1(ln k), whose limit at k = 1 is n.
     log_ratio = jnp.log(ratio)
-    close = jnp.abs(log_ratio) < 1e-12
+    close = log_ratio == 0
     safe = jnp.where(close, 1, log_ratio)
     return first * jnp.where(close, runs, jnp.expm1(runs * safe) / jnp.expm1(safe))
 

@@ -137,7 +137,8 @@ def take_step(
         rows[index, : len(row)] = row
 
     def sums(weights: jax.Array, stages: tuple[jax.Array, ...]) -> State:
-        return tuple(stride * jnp.tensordot(weights, stage, 1, precision=lax.Precision.HIGHEST) for stage in stages)
+        # Term by term: a product of arrays would round otherwise for other numbers of lanes.
+        return tuple(stride * sum((weights[i] * stage[i] for i in range(1, count)), weights[0] * stage[0]) for stage in stages)
 
     def stage(index: jax.Array, carry: tuple[State, tuple[jax.Array, ...]]) -> tuple[State, tuple[jax.Array, ...]]:
         trial, stages = carry
@@ -166,7 +167,8 @@ def _error(step: Step, state: State, tolerance: float) -> jax.Array:
 
     def square(errors: State) -> jax.Array:
         total = sum(((errors[index] / scale) ** 2 for index, scale in enumerate(allowed)), jnp.zeros_like(time))
-        return total + sum((error**2 for error in errors[2:]), jnp.zeros_like(time))
+        others = zip(errors[2:], state[2:], strict=True)
+        return total + sum(((error / jnp.maximum(jnp.abs(value), 1)) ** 2 for error, value in others), jnp.zeros_like(time))
 
     fine = square(step.errors[0])
     if len(step.errors) == 1:
