@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import sweep
-from kernels import outcomes, program
+from kernels import gradients, outcomes
 from sweep import coordinator, ledger
 from sweep.coordinator import Interrupted, RunError, ToleranceError
 from sweep.cube import CubeError
@@ -439,7 +439,7 @@ def test_failed_trajectories_are_counted_and_never_dropped_silently(tmp_path, mo
         lost = parameters["initial_agis"] < 1
         return found._replace(values={name: jnp.where(lost, jnp.nan, value) for name, value in found.values.items()})
 
-    monkeypatch.setattr(program, "evaluate", poisoned)
+    monkeypatch.setattr(gradients, "evaluate", poisoned)
     cube: Any = sweep.run(plain(), tmp_path / "plain.zarr", workers=1).load()
     agis, dates = cube["draws/initial_agis"].values, cube["draws/date_of_doubling_3"].values
     failed = int((agis < 1).sum())

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import sweep
-from kernels.outcomes import Scale
+from kernels.labels import Scale
 from kernels.statistics import Bins
 from sweep.cube import CubeError, attributes
 from sweep.spec import loads

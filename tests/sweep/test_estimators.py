@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels.outcomes import Scale
+from kernels.labels import Scale
 from kernels.statistics import Bins
 from sweep.estimators import quantiles, ratio
 
