@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from kernels.solvers.clock import Memory, State, Stepping, System, Track, clock_rate, integrate, take_step
-from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution
+from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
 
 
 class SoftwareSystem(System):
@@ -294,9 +294,7 @@ class ClockSolution(Solution):
         return Paces(jnp.exp(slow[0]), jnp.exp(highest), date, jnp.exp(-slowest), jnp.exp(at_end))
 
     def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
-        # A cap that equals the pace asked for is met.
-        slack = 1e-9 if self.horizon.dtype == jnp.float64 else 2e-6
-        wanted = jnp.stack([jnp.broadcast_to(jnp.log(pace), self.horizon.shape) for pace in paces]) - slack
+        wanted = log_of_met(jnp.stack([jnp.broadcast_to(pace, self.horizon.shape) for pace in paces]))
         at_start, at_end = self._heights_of_steps[0][0]
         highest, peak_share, peak_place = jax.tree.map(lambda leaf: leaf[0], (self._extremes[0], *self._extremes[2:]))
         met = jax.vmap(lambda one: (at_start >= one) | (at_end >= one))(wanted)
