@@ -98,6 +98,8 @@ class TimeChangedSolution(Solution):
         def pace(time: jax.Array) -> jax.Array:
             return self._level_at(time)[1]
 
+        first = pace(zero)  # Before the search, which traces `pace` apart: what the solution keeps must not be made in there.
+
         def slope(time: jax.Array) -> jax.Array:
             found: jax.Array = jax.jvp(pace, (time,), (jnp.ones_like(time),))[1]
             return found
@@ -107,7 +109,7 @@ class TimeChangedSolution(Solution):
         # Where the factor stops rising the pace may be highest without being level there.
         date = jnp.where(pace(bend) >= pace(date), bend, date)
         slowest = self._least(pace, zero, self.horizon)
-        return Paces(pace(zero), pace(date), date, pace(slowest), pace(self.horizon))
+        return Paces(first, pace(date), date, pace(slowest), pace(self.horizon))
 
     def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
         # Sought along the base's coordinate, in which neither an explosion nor a ramp is short.

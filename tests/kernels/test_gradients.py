@@ -178,8 +178,8 @@ LAW = {
     ],
 )
 def test_gradients_of_the_growth_law(options: Any, parameters: Any) -> None:
-    # Where a training run ends the pace has a kink or a jump: no difference may straddle it.
-    step = 2e-5 if "training" in options else 1e-3
+    # Where a training run ends the pace has a kink or a jump, and short of a blow-up the level bends: no difference may straddle those.
+    step = 2e-5 if "training" in options else 1e-4
     _compare("growth_law", options, Outcomes(times=(6.0, 11.0), doublings=(0.5, 5.0)), parameters, step, **LAW)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -205,8 +206,8 @@ def solved(options: dict[str, str], refinements: int, lanes: int, draw: int, que
     values = lanes_of(MODEL, settled, {**given, "labour_multiplier": np.ones(lanes)})
     bounds = {name: (float(value.min()), float(value.max())) for name, value in values.items()}
     budget = model.budget(settled, bounds, tolerance)
-    for _ in range(refinements):
-        budget = budget.doubled()
+    # The grid alone: a step at least for each of its intervals, all of the same tolerance.
+    budget = replace(budget, refinements=refinements, steps=budget.steps << refinements)
     inputs = {name: jnp.asarray(value) for name, value in values.items()}
     draws = jnp.arange(draw, draw + lanes, dtype=jnp.uint32)
     inputs |= dict(zip(PATH, path_words(jnp.asarray(seed_key(0)), draws), strict=True))
