@@ -16,7 +16,12 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["SIESWEEP_TESTS"]
 
 import jax
 import pytest
+from hypothesis import settings
 from mpmath import mp
+
+# A first example compiles, and a busy machine takes its time.
+settings.register_profile("siesweep", deadline=None)
+settings.load_profile("siesweep")
 
 jax.config.update("jax_num_cpu_devices", 2)
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+_LIFT = 64.0
+
 
 def log_ces(
     share: jax.Array, substitution: jax.Array, log_first: jax.Array, log_second: jax.Array, rest: jax.Array | None = None
@@ -33,14 +35,11 @@ def log_ces(
     smaller, larger = jnp.where(falls, share, rest), jnp.where(falls, rest, share)
     close = decay > -1
     near = jnp.log1p(smaller * jnp.expm1(jnp.where(close, decay, -1)))
-    # Far apart, 1 less a share would cancel against a weight of nearly 1.
-    far = jnp.logaddexp(_log_weight(smaller) + jnp.where(close, -1, decay), _log_weight(larger))
+    # Far apart, 1 less a share would cancel against a weight of nearly 1. A weight of nearly 0 is lifted out of what underflows.
+    lift = jnp.where(larger < 1e-30, _LIFT, 0)
+    raised = jnp.maximum(larger, 1e-37) * jnp.exp(lift)
+    far = jnp.log(raised + smaller * jnp.exp(jnp.where(close, -1, decay) + lift)) - lift
     return jnp.where(falls, log_second, log_first) + jnp.where(close, near, far) / substitution
-
-
-def _log_weight(weight: jax.Array) -> jax.Array:
-    """ln of a weight that may be 0."""
-    return jnp.log(jnp.maximum(weight, 1e-37))
 
 
 def log_research_input(

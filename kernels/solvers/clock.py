@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from kernels.solvers.search import cubic_zero
 from kernels.solvers.tableaus import RUNGE_KUTTA_5, RUNGE_KUTTA_8, Tableau
 
 State = tuple[jax.Array, ...]
@@ -181,24 +182,6 @@ def _error(step: Step, state: State, tolerance: float) -> jax.Array:
     return jnp.where(jnp.isfinite(relative), relative / tolerance, 1e10)
 
 
-def _first_zero(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slope_at_end: jax.Array) -> jax.Array:
-    """Where on [0, 1] the cubic through both ends crosses zero from below: Newton's method kept inside its bracket."""
-
-    def improve(_: int, found: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
-        low, high, at = found
-        rest = 1 - at
-        value = rest**2 * ((1 + 2 * at) * start + at * slope_at_start) + at**2 * ((3 - 2 * at) * end - rest * slope_at_end)
-        slope = 6 * at * rest * (end - start) + rest * (1 - 3 * at) * slope_at_start + at * (3 * at - 2) * slope_at_end
-        low, high = jnp.where(value > 0, low, at), jnp.where(value > 0, at, high)
-        newton = at - value / jnp.where(slope == 0, 1, slope)
-        return low, high, jnp.where((newton > low) & (newton < high), newton, (low + high) / 2)
-
-    guess = jnp.clip(-start / jnp.where(end == start, 1, end - start), 0, 1)
-    zero = jnp.zeros_like(start)
-    found: tuple[jax.Array, ...] = lax.fori_loop(0, 5, improve, (zero, zero + 1, guess))
-    return found[2]
-
-
 class _Rows(NamedTuple):
     """What is kept of every step."""
 
@@ -266,7 +249,7 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         good = error <= 1
         late = good & ~in_time & (after[0] > ending)
         accepted = good & ~late
-        again = jnp.zeros_like(stride)
+        again, elapsed = jnp.zeros_like(stride), step.added[0]
         landed: list[jax.Array] = []
         if system.crosses:
             rates_after = system.rates(after, memory)
@@ -279,7 +262,7 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
                 miss = -end / jnp.where(end_slope == 0, 1, end_slope)
                 there = (jnp.abs(miss) <= landing * jnp.maximum(length, stride)) & (end_slope > 0)
                 passed = (end > 0) & ~there
-                share = jnp.where(passed, _first_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride), 2)
+                share = jnp.where(passed, cubic_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride, 5), 2)
                 share = jnp.where(there, 1, share)
                 first = jnp.minimum(first, share)
                 shares.append(share)
@@ -292,13 +275,14 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
                 polish = jnp.where(there, miss, polish)
             in_time = in_time & (polish >= 0)
             after = tuple(value + polish * slope for value, slope in zip(after, slopes_after, strict=True))
+            elapsed = elapsed + polish * slopes_after[0]
         accepted = accepted & active
         shorter = jnp.where(late, stride * jnp.clip((ending - state[0]) / step.added[0], 0.05, 0.95), stride * jnp.minimum(factor, 0.9))
         grown = jnp.maximum(stride * factor, jnp.where(stride < length, length, 0))
         length = jnp.where(accepted, grown, jnp.where(again > 0, length, shorter))
         taken = jnp.where(accepted, jnp.where(in_time, -stride, stride), 0)
         before = tuple(jnp.where(accepted, new, old) for new, old in zip(after[1:], state[1:], strict=True))
-        stride_row, elapsed_row = put((kept.stride, kept.elapsed), (taken, jnp.where(accepted, step.added[0], 0)), place)
+        stride_row, elapsed_row = put((kept.stride, kept.elapsed), (taken, jnp.where(accepted, elapsed, 0)), place)
         kept = _Rows(
             put(kept.states, state, place), put(kept.memories, memory, place), stride_row, elapsed_row, put(kept.before, before, place)
         )

@@ -16,7 +16,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from kernels.solvers.clock import Memory, State, Stepping, System, Track, clock_rate, integrate, take_step
+from kernels.solvers.search import cubic_zero, illinois, root_of, sign_change
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
+from kernels.solvers.windows import Pieces, fastest_stretch
 
 
 class SoftwareSystem(System):
@@ -119,18 +121,7 @@ class ClockSolution(Solution):
         first = self._slopes(place, place.state, constant)[axis] * place.stride
         final = self._slopes(place, place.end, constant)[axis] * place.stride
         rise = high - low
-
-        def improve(_: int, found: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
-            left, right, share = found
-            rest = 1 - share
-            value = low + share * (rise * share * (3 - 2 * share) + rest * (first * rest - final * share)) - wanted
-            slope = 6 * share * rest * rise + rest * (1 - 3 * share) * first + share * (3 * share - 2) * final
-            left, right = jnp.where(value > 0, left, share), jnp.where(value > 0, share, right)
-            newton = share - value / jnp.where(slope == 0, 1, slope)
-            return left, right, jnp.where((newton > left) & (newton < right), newton, (left + right) / 2)
-
-        guess = jnp.clip((wanted - low) / jnp.where(rise == 0, 1, rise), 0, 1)
-        share = lax.fori_loop(0, 6, improve, (jnp.zeros_like(guess), jnp.ones_like(guess), guess))[2]
+        share = cubic_zero(low - wanted, first, high - wanted, final, 6)
         near = self._along(place, share * place.stride)
         rates = partial(self._rates, place.memory)
         unit: Callable[[State], jax.Array]
@@ -196,6 +187,11 @@ class ClockSolution(Solution):
         end = jnp.asarray(jnp.inf, level.dtype) if self.system.ceiling is None else self.system.ceiling
         return jnp.where(track.arrival <= self.horizon, end, level)
 
+    @property
+    def _secants(self) -> int:
+        """Secants that find a place within a step to the last digit."""
+        return 7 if self.horizon.dtype == jnp.float32 else 12
+
     # --- paces -----------------------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -259,21 +255,13 @@ class ClockSolution(Solution):
         zero = jnp.zeros_like(month)
         at_low, at_high, inside = pick(first), pick(final), pick(inside)
 
-        def step(_: int, found: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-            low, high, at_low, at_high, _middle = found
-            drop = at_low - at_high
-            middle = jnp.clip(low + at_low * (high - low) / jnp.where(drop > 0, drop, 1), low, high)
-            slope = self._rising(place, middle)[1]
-            up = slope > 0
-            return (
-                jnp.where(up, middle, low),
-                jnp.where(up, high, middle),
-                jnp.where(up, slope, at_low / 2),
-                jnp.where(up, at_high / 2, slope),
-                middle,
-            )
+        def falling(share: jax.Array) -> jax.Array:
+            return -self._rising(place, share)[1]
 
-        share = lax.fori_loop(0, 6 if zero.dtype == jnp.float32 else 9, step, (zero, zero + 1, at_low, at_high, zero))[4]
+        def search() -> jax.Array:
+            return illinois(falling, zero, zero + 1, jnp.minimum(-at_low, 0), jnp.maximum(-at_high, 0), self._secants)
+
+        share = root_of(falling, search, zero, zero + 1)
         summit = self._rising(place, share)[0]
         higher = inside & (summit > value)
         summit_month = self._along(place, share * place.stride)[0]
@@ -310,24 +298,7 @@ class ClockSolution(Solution):
         def miss(share: jax.Array) -> jax.Array:
             return self.system.log_paces(self._along(place, share * place.stride), place.memory)[0] - wanted
 
-        def step(_: int, found: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-            low, high, at_low, at_high = found
-            rise = at_high - at_low
-            middle = jnp.clip(low - at_low * (high - low) / jnp.where(rise > 0, rise, 1), low, high)
-            value = miss(middle)
-            up = value > 0
-            return (
-                jnp.where(up, low, middle),
-                jnp.where(up, middle, high),
-                jnp.where(up, at_low / 2, value),
-                jnp.where(up, value, at_high / 2),
-            )
-
-        low, high, at_low, at_high = lax.fori_loop(
-            0, 7 if self.horizon.dtype == jnp.float32 else 10, step, (low, high, jnp.minimum(miss(low), 0), jnp.maximum(miss(high), 0))
-        )
-        rise = at_high - at_low
-        share = jnp.clip(low - at_low * (high - low) / jnp.where(rise > 0, rise, 1), low, high)
+        share = root_of(miss, lambda: sign_change(miss, low, high, self._secants), low, high)
         date = self._along(place, jnp.where(at_once & known, 0, share) * place.stride)[0]
         return jnp.where((known | (highest >= wanted)) & (date <= self.horizon), date, jnp.inf)
 
@@ -341,76 +312,41 @@ class ClockSolution(Solution):
             rows.append(jnp.where(last >= asked, self._shortest(asked, last), jnp.inf))
         return jnp.stack(rows)
 
+    @cached_property
+    def _pieces(self) -> Pieces:
+        steps, track = self._steps, self._track
+        start, end = self._heights_of_steps[0][0]
+        # Software that stands still counts as slow.
+        slow = jnp.minimum(-jnp.stack([start, end]), 60.0)
+        taken = jnp.where(steps.stride > 0, track.elapsed, 0)
+        level, after = (jnp.minimum(self.system.level(at[1]), MOST_DOUBLINGS) for at in (steps.state, steps.end))
+        return Pieces(level, after, steps.state[0], taken, slow[0], slow[1])
+
     def _shortest(self, amount: jax.Array, last: jax.Array) -> jax.Array:
-        """Best of windows that start where a step does, and then by golden-section search between its neighbours."""
-        track = self._track
-        furthest = jnp.maximum(last - amount, 0)
-        starts = jnp.where(jnp.isfinite(track.states[1]), jnp.clip(self.system.level(track.states[1]), 0, furthest), 0)
+        """Months of the fastest window: sought where both its ends are equally fast, within the stretch that holds it."""
+        stretch = jax.tree.map(lax.stop_gradient, fastest_stretch(self._pieces, self._track.used, amount, jnp.maximum(last - amount, 0)))
+        place = self._place(jnp.stack([stretch.first, stretch.last]))
 
-        def better(found: tuple[jax.Array, ...], start: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
-            best, at, below, above, previous, is_next = found
-            months = self._roughly(start, amount)
-            wins = months < best
-            return (
-                jnp.minimum(months, best),
-                jnp.where(wins, start, at),
-                jnp.where(wins, previous, below),
-                jnp.where(wins, furthest, jnp.where(is_next & (start > at), start, above)),
-                jnp.where(start > previous, start, previous),
-                wins | (is_next & ~(start > at)),
-            ), None
+        def ends_of(start: jax.Array) -> jax.Array:
+            ends = self.system.coordinate(jnp.stack([start, start + amount]))
+            return jnp.clip(ends, place.state[1], place.end[1])
 
-        zero = jnp.zeros_like(last)
-        begin: tuple[jax.Array, ...] = (jnp.full_like(last, jnp.inf), zero, zero, furthest, zero, jnp.zeros(last.shape, bool))
-        _, at, below, above, _, _ = lax.scan(better, begin, starts)[0]
-        golden = 0.6180339887498949
+        def rising(start: jax.Array) -> jax.Array:
+            paces = self.system.log_paces(self._reach(place, ends_of(start), axis=1), place.memory)[0]
+            return paces[0] - paces[1]
 
-        def narrow(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            left, right = ends
-            inner_left, inner_right = right - golden * (right - left), left + golden * (right - left)
-            keep_left = self._duration(inner_left, amount) < self._duration(inner_right, amount)
-            return jnp.where(keep_left, left, inner_left), jnp.where(keep_left, inner_right, right)
-
-        left, right = lax.fori_loop(0, 14 if self.horizon.dtype == jnp.float32 else 24, narrow, (below, above))
-        return jnp.minimum(
-            self._duration((left + right) / 2, amount), jnp.minimum(self._duration(at, amount), self._duration(furthest, amount))
-        )
-
-    def _roughly(self, start: jax.Array, amount: jax.Array) -> jax.Array:
-        """Months of a window, with dates between the steps by straight lines."""
-        times, coordinates = self._track.states[:2]
-        wanted = self.system.coordinate(start + amount)
-        index = self._last_before(coordinates, wanted[None], strictly=True)
-        after = jnp.minimum(index + 1, self._track.used)
-
-        def pick(row: jax.Array, number: jax.Array) -> jax.Array:
-            return jnp.take_along_axis(row, number, axis=0)[0]
-
-        low, high = pick(coordinates, index), pick(coordinates, after)
-        share = jnp.clip((wanted - low) / jnp.where(high > low, high - low, 1), 0, 1)
-        end = pick(times, index) + share * (pick(times, after) - pick(times, index))
-        first = self._last_before(coordinates, self.system.coordinate(start)[None])
-        return end - pick(times, first)
-
-    def _duration(self, start: jax.Array, amount: jax.Array) -> jax.Array:
-        """Months in which so many doublings are made from a level on, summed from the steps between and parts of the first and last."""
-        track = self._track
-        ends = self.system.coordinate(jnp.stack([start, start + amount]))
-        final = self._final(track.states[1])
-        ends = jnp.minimum(ends, final)
-        first = self._last_before(track.states[1], ends[:1])
-        last = self._last_before(track.states[1], ends[1:], strictly=True)
-        place = self._place(jnp.concatenate([first, last]))
-        tiny = jnp.asarray(1e-30, start.dtype)
-        step = take_step(
-            self.stepping.tableau,
-            partial(self._rates, place.memory),
-            lambda found: jnp.maximum(found[0], tiny),
-            place.state,
-            jnp.maximum(ends - place.state[1], 0),
-        )
-        number = jnp.arange(len(track.elapsed), dtype=jnp.int32)[:, None]
-        between = jnp.sum(jnp.where((number >= first) & (number < last), track.elapsed, 0), axis=0)
-        # What a jump at the end of a step adds takes no time.
-        parts = jnp.minimum(step.added[0], jnp.take_along_axis(track.elapsed, jnp.concatenate([first, last]), axis=0))
-        return between + parts[1] - parts[0]
+        middle = sign_change(rising, stretch.low, stretch.high, 5 if amount.dtype == jnp.float32 else 9)
+        number = jnp.arange(len(self._track.elapsed), dtype=jnp.int32)[:, None]
+        between = jnp.sum(jnp.where((number >= stretch.first) & (number < stretch.last), self._track.elapsed, 0), axis=0)
+        tiny = jnp.asarray(1e-30, amount.dtype)
+        best = jnp.full_like(amount, jnp.inf)
+        for start in (stretch.low, lax.stop_gradient(middle), stretch.high):
+            step = take_step(
+                self.stepping.tableau,
+                partial(self._rates, place.memory),
+                lambda found: jnp.maximum(found[0], tiny),
+                place.state,
+                ends_of(start) - place.state[1],
+            )
+            best = jnp.minimum(best, between + step.added[0][1] - step.added[0][0])
+        return best

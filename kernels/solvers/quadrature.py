@@ -30,8 +30,9 @@ import numpy as np
 from jax import lax
 
 from kernels.solvers.budget import Budget
-from kernels.solvers.implicit import root_of
+from kernels.solvers.search import best_of, root_of, sign_change
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
+from kernels.solvers.windows import Pieces, fastest_stretch
 
 _CHANGE = 8.0
 """ln of the factor by which the integrand may change over a panel."""
@@ -44,6 +45,9 @@ _CURVE = {"float32": 6.0, "float64": 8.0}
 
 _PLACES = 48
 """Places at which a law with several valleys is looked at for the deepest."""
+
+_PARTS = 4
+"""Parts of a panel that are looked at for the fastest window."""
 
 _WINDOW_EDGES = {"float32": (0.0, 0.06, 0.25, 0.75, 0.94, 1.0), "float64": (0.0, 0.03, 0.1, 0.3, 0.7, 0.9, 0.97, 1.0)}
 """Panels of a window, graded toward both ends, where a window around the fastest pace has its time."""
@@ -92,12 +96,26 @@ def _expm1(z: jax.Array) -> jax.Array:
 
 
 class _Panels(NamedTuple):
-    """Edges w, dates t and ln dt/dw there, each (panels + 1, lanes), the end of the trajectory last; and the slope of the last."""
+    """Edges w, dates t and ln dt/dw there, each (panels + 1, lanes), of which `used` + 1 are filled; and, where a trajectory ends, the
+    same with the slope, each (lanes,)."""
 
     edges: jax.Array
     times: jax.Array
     logs: jax.Array
-    slope: jax.Array
+    used: jax.Array
+    last_edge: jax.Array
+    last_time: jax.Array
+    last_log: jax.Array
+    last_slope: jax.Array
+
+
+class _Walk(NamedTuple):
+    """While panels are laid: how many are, where the trajectories are (w, t, ln dt/dw and its slope), whether any moved, and the rows."""
+
+    place: jax.Array
+    at: tuple[jax.Array, ...]
+    going: jax.Array
+    rows: tuple[jax.Array, ...]
 
 
 @dataclass(frozen=True)
@@ -166,6 +184,14 @@ class QuadratureSolution(Solution):
         """Months between two values of w with no kink between them, shape as theirs."""
         nodes, weights = _gauss_legendre(self.budget.nodes, self.horizon.dtype)
         width = end - start
+        if self.budget.compact:
+            points, shares = jnp.asarray(nodes), jnp.asarray(weights)
+
+            def add(node: jax.Array, total: jax.Array) -> jax.Array:
+                return total + shares[node] * jnp.exp(self._log_integrand(start + width * points[node]))
+
+            summed: jax.Array = lax.fori_loop(0, len(nodes), add, jnp.zeros_like(width))
+            return width * summed
         # One array a node: of slices of one array, inside a loop, the compiler makes scalar code.
         return width * _weighted_sum(weights, (jnp.exp(self._log_integrand(start + width * node)) for node in nodes))
 
@@ -186,8 +212,10 @@ class QuadratureSolution(Solution):
         end = self._end
         kink = None if self.kink is None else self._coordinate(self.kink)
 
-        def panel(carry: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
-            w, time, log, slope = carry
+        goal = self._coordinate(jnp.full_like(self.horizon, min(self.budget.furthest, MOST_DOUBLINGS)))
+
+        def panel(walk: _Walk) -> _Walk:
+            place, (w, time, log, slope), _, rows = walk
             # ln of how far the integrand is below what matters beside the time already elapsed.
             below = jnp.maximum(small + jnp.log(time) - log, 0)
             allowed = _CHANGE + below
@@ -216,45 +244,52 @@ class QuadratureSolution(Solution):
             after = jnp.where(width < furthest, lax.stop_gradient(w + width), stop)
             # Nothing is left to add where an exponential has decayed.
             over = (uneven < _BENDS[dtype.name][-1][0]) & (jnp.exp(log) < -slope * time * resolution)
-            after = jnp.where((time < self.horizon) & ~over, after, w)
+            after = jnp.where((time < self.horizon) & (w < goal) & ~over, after, w)
+            moved = jnp.any(after > w)
             time = time + self._integral(w, after)
             log, slope = self._with_slope(after)
-            return (after, time, log, slope), (after, time, log)
+            rows = tuple(
+                lax.dynamic_update_index_in_dim(row, value, place + 1, 0) for row, value in zip(rows, (after, time, log), strict=True)
+            )
+            return _Walk(place + 1, (after, time, log, slope), moved, rows)
 
         zero = jnp.zeros_like(self.horizon)
         log, slope = self._with_slope(zero)
-        begin: tuple[jax.Array, ...] = (zero, zero, log, slope)
-        scanned: tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]] = lax.scan(panel, begin, None, length=self.budget.steps)
-        (*_, slope), (edges, times, logs) = scanned
-        edges, times, logs = (jnp.concatenate([row[None], rows]) for row, rows in zip((zero, zero, log), (edges, times, logs), strict=True))
-        return _Panels(edges, times, logs, slope)
+        count = self.budget.steps
+        rows = tuple(jnp.zeros((count + 1, *zero.shape), dtype).at[0].set(value) for value in (zero, zero, log))
+        begin = _Walk(jnp.int32(0), (zero, zero, log, slope), jnp.asarray(True), rows)
+        # As many panels as the trajectory needs that needs most.
+        walked: _Walk = lax.while_loop(lambda walk: walk.going & (walk.place < count), panel, begin)
+        edges, times, logs = walked.rows
+        return _Panels(edges, times, logs, walked.place, *walked.at)
 
     @cached_property
     def _arrival(self) -> jax.Array:
         """Months to the end of software: the ceiling, or 1000 doublings; +inf where it is not met within the panels."""
-        edges, times, logs, slope = self._panels
+        *_, edge, time, log, slope = self._panels
         # Beyond the last panel the integrand decays exponentially.
-        tail = jnp.where(slope < 0, jnp.exp(logs[-1]) / jnp.maximum(-slope, 1e-30), jnp.inf)
-        resolved = tail < times[-1] * (1e-6 if self._narrow else 1e-12)
-        arrival = jnp.where(resolved, times[-1] + tail, jnp.inf)
-        return arrival if self._mapped is not None else jnp.where(edges[-1] >= self._end, times[-1], arrival)
+        tail = jnp.where(slope < 0, jnp.exp(log) / jnp.maximum(-slope, 1e-30), jnp.inf)
+        resolved = tail < time * (1e-6 if self._narrow else 1e-12)
+        arrival = jnp.where(resolved, time + tail, jnp.inf)
+        return arrival if self._mapped is not None else jnp.where(edge >= self._end, time, arrival)
 
     @property
     def cut_off(self) -> jax.Array:  # type: ignore[override]
         # Asked last. Where no question needed the panels, none was cut off by them, and they are not worth computing for this.
         if "_panels" not in self.__dict__:
             return jnp.zeros(self.horizon.shape, bool)
-        return (self._panels.times[-1] < self.horizon) & ~(self._arrival < jnp.inf)
+        passed = self._panels.last_edge >= self._coordinate(jnp.full_like(self.horizon, min(self.budget.furthest, MOST_DOUBLINGS)))
+        return (self._panels.last_time < self.horizon) & ~(self._arrival < jnp.inf) & ~passed
 
     def _begun(self, key: jax.Array, keys: jax.Array, *rows: jax.Array) -> tuple[jax.Array, ...]:
         """The entries of `rows` (panels, lanes) at the last panel whose `keys` entry is at most `key` (…, lanes), each as `key`."""
 
-        def visit(found: tuple[jax.Array, ...], row: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, ...], None]:
-            passed = row[0] <= key
-            return tuple(jnp.where(passed, new, old) for new, old in zip(row[1:], found, strict=True)), None
+        def visit(place: jax.Array, found: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            passed = keys[place] <= key
+            return tuple(jnp.where(passed, row[place], old) for row, old in zip(rows, found, strict=True))
 
         first = tuple(jnp.broadcast_to(row[0], key.shape) for row in rows)
-        found: tuple[jax.Array, ...] = lax.scan(visit, first, (keys[1 : rows[0].shape[0]], *(row[1:] for row in rows)))[0]
+        found: tuple[jax.Array, ...] = lax.fori_loop(1, self._panels.used, visit, first)
         return found
 
     # --- questions -------------------------------------------------------------------------------------------------------------------
@@ -267,7 +302,7 @@ class QuadratureSolution(Solution):
     def date_of_coordinate(self, w: jax.Array) -> jax.Array:
         """Months at values of w, (…, lanes); the arrival beyond the panels, +inf beyond the horizon."""
         edges, times, *_ = self._panels
-        inside = w <= edges[-1]
+        inside = w <= self._panels.last_edge
         start, time = self._begun(w, edges, edges[:-1], times[:-1])
         date = jnp.where(inside, time + self._integral(start, jnp.where(inside, w, start)), self._arrival)
         return jnp.where(date > self.horizon, jnp.inf, date)
@@ -316,7 +351,7 @@ class QuadratureSolution(Solution):
 
     def level_at(self, time: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Doublings by times that differ among lanes, and the pace then, each of the shape (…, lanes) of `time`."""
-        edges, times, logs, _ = self._panels
+        edges, times, logs, *_ = self._panels
         start, begun, log_start, end, log_end = self._begun(time, times, edges[:-1], times[:-1], logs[:-1], edges[1:], logs[1:])
         width = jnp.maximum(end - start, 1e-30)
         wanted = time - begun
@@ -345,44 +380,8 @@ class QuadratureSolution(Solution):
         return self.level_at(self._rows(times))
 
     def _sign_change(self, rising: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array, halvings: int = 0) -> jax.Array:
-        """Where an increasing function changes sign between `low` and `high`, or the nearer end: the secant method, kept inside a bracket
-        (an end that stays has its value halved: Illinois), after as many `halvings` of the bracket as the function is far from a line.
-
-        It is asked for places where something is least, so that an error e here costs e² there.
-        """
-
-        def step(_: int, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-            low, high, value_low, value_high, _middle = ends
-            rise = value_high - value_low
-            middle = jnp.clip(low - value_low * ((high - low) / jnp.where(rise > 0, rise, 1)), low, high)
-            value = rising(middle)
-            above = value > 0
-            return (
-                jnp.where(above, low, middle),
-                jnp.where(above, middle, high),
-                jnp.where(above, value_low / 2, value),
-                jnp.where(above, value, value_high / 2),
-                middle,
-            )
-
-        def halve(_: int, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-            low, high, value_low, value_high = ends
-            middle = (low + high) / 2
-            value = rising(middle)
-            above = value > 0
-            return (
-                jnp.where(above, low, middle),
-                jnp.where(above, middle, high),
-                jnp.where(above, value_low, value),
-                jnp.where(above, value, value_high),
-            )
-
-        at_low, at_high = rising(low), rising(high)
-        start = (low, high, jnp.minimum(at_low, 0), jnp.maximum(at_high, 0))
-        if halvings:
-            start = lax.fori_loop(0, halvings, halve, start)
-        *_, middle = lax.fori_loop(0, 7 if self._narrow else 14, step, (*start, start[0]))
-        return jnp.where(at_low >= 0, low, jnp.where(at_high <= 0, high, middle))
+        """Where something is least, by the sign of its slope: an error e in the place costs e² there."""
+        return sign_change(rising, low, high, 7 if self._narrow else 14, halvings)
 
     @cached_property
     def _level_at_horizon(self) -> jax.Array:
@@ -413,44 +412,54 @@ class QuadratureSolution(Solution):
             durations = self._window(start, start + amounts)
         return jnp.where(last >= amounts, durations, jnp.inf)
 
-    def _best(self, cost: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The neighbours, among places from `low` to `high`, of the one where `cost` is least."""
-
-        def better(found: tuple[jax.Array, jax.Array], share: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
-            least, at = found
-            value = cost(low + (high - low) * share)
-            return (jnp.minimum(value, least), jnp.where(value < least, share, at)), None
-
-        shares = jnp.linspace(0, 1, _PLACES, dtype=low.dtype)
-        begin = (jnp.full_like(low, jnp.inf), jnp.zeros_like(low))
-        at: jax.Array = lax.scan(better, begin, shares)[0][1]
-        step = 1 / (_PLACES - 1)
-        return low + (high - low) * jnp.maximum(at - step, 0), low + (high - low) * jnp.minimum(at + step, 1)
+    @property
+    def _pieces(self) -> tuple[Pieces, jax.Array]:
+        """The panels, each in parts over which ln T is about a line, and how many parts there are."""
+        panels, count = self._panels, self.budget.steps
+        filled = jnp.arange(count + 1, dtype=jnp.int32)[:, None] <= panels.used
+        # The last edge stands for all after it.
+        edges = jnp.where(filled, panels.edges, panels.last_edge)
+        times = jnp.where(filled, panels.times, panels.last_time)
+        width = edges[1:] - edges[:-1]
+        # (panels, parts, lanes), and one row of edges more than parts.
+        parts = edges[:-1, None] + width[:, None] * jnp.linspace(0, 1, _PARTS, endpoint=False, dtype=width.dtype)[:, None]
+        inner = jnp.concatenate([parts.reshape(-1, *width.shape[1:]), edges[-1:]])
+        level, log_time = jnp.minimum(self._level(inner), MOST_DOUBLINGS), self.log_time(inner)
+        # Months of the parts of a panel, in proportion to what an exponential through their ends takes, add up to its own.
+        log_integrand = log_time if self._mapped is None else log_time - inner
+        change = log_integrand[1:] - log_integrand[:-1]
+        change = jnp.where(jnp.abs(change) < 1e-3, 1e-3, change)
+        top = jnp.maximum(log_integrand[1:], log_integrand[:-1]).reshape(count, _PARTS, -1)
+        exponential = -jnp.expm1(-jnp.abs(change)).reshape(top.shape) / jnp.abs(change).reshape(top.shape)
+        shares = exponential * jnp.exp(top - jnp.max(top, axis=1, keepdims=True))
+        months = shares / jnp.sum(shares, axis=1, keepdims=True) * (times[1:] - times[:-1])[:, None]
+        before = jnp.cumsum(months, axis=1) - months
+        begun = (times[:-1, None] + before).reshape(-1, *width.shape[1:])
+        months = months.reshape(begun.shape)
+        return Pieces(level[:-1], level[1:], begun, months, log_time[:-1], log_time[1:]), panels.used * _PARTS
 
     def _shortest_of_many(self, amounts: jax.Array, furthest: jax.Array) -> jax.Array:
-        """Windows where there may be several valleys: the best of many starts, then golden-section search around it."""
+        """Windows where there may be several valleys: in the stretch of the fastest, where both ends are equally fast."""
+        pieces, used = self._pieces
 
-        def months(start: jax.Array) -> jax.Array:
-            return self._window(self._coordinate(start), self._coordinate(start + amounts))
+        def window(amount: jax.Array, latest: jax.Array) -> jax.Array:
+            stretch = jax.tree.map(lax.stop_gradient, fastest_stretch(pieces, used, amount, latest))
 
-        golden = 0.6180339887498949
+            def rising(start: jax.Array) -> jax.Array:
+                return self.log_time(self._place(start + amount)) - self.log_time(self._place(start))
 
-        def narrow(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            left, right = ends
-            inner_left, inner_right = right - golden * (right - left), left + golden * (right - left)
-            keep_left = months(inner_left) < months(inner_right)
-            return jnp.where(keep_left, left, inner_left), jnp.where(keep_left, inner_right, right)
+            middle = lax.stop_gradient(self._sign_change(rising, stretch.low_beside, stretch.high_beside, halvings=4))
+            starts = jnp.stack([stretch.low, middle, stretch.high])
+            return jnp.min(self._window(self._coordinate(starts), self._coordinate(starts + amount)), axis=0)
 
-        begin = self._best(months, jnp.zeros_like(furthest), furthest)
-        left, right = lax.fori_loop(0, 14 if self._narrow else 26, narrow, begin)
-        return jnp.minimum(months((left + right) / 2), jnp.minimum(months(left), months(right)))
+        return jnp.stack([window(amount, latest) for amount, latest in zip(amounts, furthest, strict=True)])
 
     def _shortest_below_ceiling(self, amounts: jax.Array, last: jax.Array, ceiling: jax.Array) -> jax.Array:
         """The window is sought in its width along w: u = ln of what is left at its start over what is left at its end. There a law that is
         linear in w, as most are at a ceiling, needs one secant."""
         # A window that reaches from the start to the ceiling or beyond is answered by the caller.
         amounts = jnp.minimum(amounts, 0.999999 * ceiling)
-        widest = self._panels.edges[-1] + 1
+        widest = self._panels.last_edge + 1
 
         def left_at_start(width: jax.Array) -> jax.Array:
             return amounts / -_expm1(-width)
@@ -469,7 +478,7 @@ class QuadratureSolution(Solution):
 
     def _window(self, start: jax.Array, end: jax.Array) -> jax.Array:
         """Months from one w to another, integrated directly: a difference of dates would lose the digits of a short one."""
-        end = jnp.minimum(end, jnp.maximum(self._panels.edges[-1], start))
+        end = jnp.minimum(end, jnp.maximum(self._panels.last_edge, start))
         edges = jnp.asarray(_WINDOW_EDGES[self.horizon.dtype.name], self.horizon.dtype)
 
         def between(start: jax.Array, end: jax.Array) -> jax.Array:
@@ -486,7 +495,7 @@ class QuadratureSolution(Solution):
 
     def _place(self, level: jax.Array) -> jax.Array:
         """w of a level, at most that of the last panel's end."""
-        return jnp.minimum(self._coordinate(level), self._panels.edges[-1])
+        return jnp.minimum(self._coordinate(level), self._panels.last_edge)
 
     @cached_property
     def _fastest(self) -> jax.Array:
@@ -508,9 +517,10 @@ class QuadratureSolution(Solution):
     def _extremes(self) -> tuple[jax.Array, jax.Array]:
         """The coordinates of the highest pace within the horizon, and of the lowest before it, of a law with several valleys."""
         zero, end = jnp.zeros_like(self.horizon), self._place(self._level_at_horizon)
-        bracket = self._best(self.log_time, zero, end)
-        fastest = root_of(self._slope_along, lambda: self._sign_change(self._slope_along, *bracket, halvings=4), *bracket)
-        slowest = self._sign_change(lambda w: -self._slope_along(w), *self._best(lambda w: -self.log_time(w), zero, fastest), halvings=4)
+        before, _, after = best_of(self.log_time, zero, end, _PLACES)
+        fastest = root_of(self._slope_along, lambda: self._sign_change(self._slope_along, before, after, halvings=4), before, after)
+        before, _, after = best_of(lambda w: -self.log_time(w), zero, fastest, _PLACES)
+        slowest = self._sign_change(lambda w: -self._slope_along(w), before, after, halvings=4)
         return fastest, slowest
 
     def _slope_along(self, w: jax.Array) -> jax.Array:

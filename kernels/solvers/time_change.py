@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kernels.solvers.implicit import root_of
 from kernels.solvers.quadrature import QuadratureSolution
+from kernels.solvers.search import best_of, narrowed, root_of
 from kernels.solvers.solution import Paces, Solution, log_of_met, slack
 
 _STARTS = 96
@@ -54,26 +54,8 @@ class TimeChangedSolution(Solution):
     def _least(self, cost: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array) -> jax.Array:
         """Where `cost` is least on [low, high]: the best of a grid, then golden-section search between its neighbours."""
 
-        def better(found: tuple[jax.Array, jax.Array], share: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
-            best, place = found
-            here = low + (high - low) * share
-            value = cost(here)
-            return (jnp.minimum(best, value), jnp.where(value < best, here, place)), None
-
-        dtype = self.horizon.dtype
-        (_, place), _ = lax.scan(better, (jnp.full_like(low, jnp.inf), low), jnp.linspace(0, 1, _STARTS, dtype=dtype))
-        step = (high - low) / (_STARTS - 1)
-        golden = 0.6180339887498949
-
-        def narrow(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            left, right = ends
-            inner_left, inner_right = right - golden * (right - left), left + golden * (right - left)
-            keep_left = cost(inner_left) < cost(inner_right)
-            return jnp.where(keep_left, left, inner_left), jnp.where(keep_left, inner_right, right)
-
-        left, right = lax.fori_loop(
-            0, 18 if dtype == jnp.float32 else 36, narrow, (jnp.maximum(place - step, low), jnp.minimum(place + step, high))
-        )
+        before, place, after = best_of(cost, low, high, _STARTS)
+        left, right = narrowed(cost, before, after, 18 if low.dtype == jnp.float32 else 36)
         middle = (left + right) / 2
         return jnp.where(cost(middle) < cost(place), middle, place)
 

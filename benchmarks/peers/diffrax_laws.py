@@ -1,0 +1,76 @@
+"""Growth laws by diffrax: vmapped adaptive steps with saved values, in batches, on every device at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from numpy.typing import NDArray
+
+from benchmarks.bare import Threads
+from benchmarks.laws import Law
+from benchmarks.peers.growth_equations import doubling_time, rates, start
+
+SOLVERS: Mapping[str, Callable[[], Any]] = {"Tsit5": diffrax.Tsit5, "Dopri8": diffrax.Dopri8}
+
+
+class DiffraxLaw:
+    """Answers of `law` for parameters (drawn, lanes): dates of its levels or doublings by its times.
+
+    `relative` is the tolerance of the steps, `batch` how many trajectories are vmapped at once. Trajectories are dropped to a multiple of
+    the batches that the devices share.
+    """
+
+    def __init__(self, law: Law, drawn: NDArray[Any], on: list[Any], solver: str, relative: float, batch: int) -> None:
+        self._law, self._relative, self._solver = law, relative, SOLVERS[solver]
+        given = law.parameters(drawn)
+        blocks = drawn.shape[1] // (len(on) * batch)
+        self.lanes = blocks * len(on) * batch
+        shares = [
+            {name: row[: self.lanes].astype(drawn.dtype).reshape(len(on), blocks, batch)[index] for name, row in given.items()}
+            for index in range(len(on))
+        ]
+        run = jax.jit(lambda share: lax.map(jax.vmap(self._solved), share))
+        held = [jax.device_put(share, device) for share, device in zip(shares, on, strict=True)]
+        self.run = Threads([lambda share=share: run(share) for share in held])  # type: ignore[misc]
+
+    def answers(self) -> NDArray[Any]:
+        """(questions, lanes)."""
+        return np.concatenate([np.moveaxis(np.asarray(share), -1, 0).reshape(share.shape[-1], -1) for share in self.run()], axis=1)
+
+    def _solved(self, given: Mapping[str, jax.Array]) -> jax.Array:
+        law = self._law
+        kind = given["returns"].dtype
+        if law.levels:
+
+            def slope(x: Any, _: Any, given: Any) -> Any:
+                return doubling_time(jnp, law, given, x)
+
+            asked, begin = law.levels, jnp.zeros((), kind)
+        else:
+
+            def slope(time: Any, state: Any, given: Any) -> Any:
+                return jnp.stack(rates(jnp, law, given, time, tuple(state)))
+
+            asked, begin = law.times, jnp.stack(start(jnp, law, given))
+        found = diffrax.diffeqsolve(
+            diffrax.ODETerm(slope),
+            self._solver(),
+            t0=0.0,
+            t1=asked[-1],
+            dt0=None,
+            y0=begin,
+            args=given,
+            saveat=diffrax.SaveAt(ts=jnp.asarray(asked, kind)),
+            stepsize_controller=diffrax.PIDController(rtol=self._relative, atol=self._relative * 1e-2),
+            max_steps=4096,
+            throw=False,
+            adjoint=diffrax.ForwardMode(),
+        )
+        values: jax.Array = found.ys if law.levels else found.ys[:, 0]
+        return jnp.where(values > given["horizon"], jnp.inf, values) if law.levels else values

@@ -1,0 +1,126 @@
+"""Searches that the solvers share, elementwise over lanes: roots within a bracket, zeros of a cubic, and least values.
+
+Functions are given arrays of the shape of their ends, or with one axis before, and return one of that shape. The number of steps is
+fixed, so that every lane does the same work.
+
+Source: the Illinois variant of the secant method is Dowell and Jarratt (1971), BIT 11, 168; golden-section search is Kiefer (1953).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Function = Callable[[jax.Array], jax.Array]
+
+_GOLDEN = 0.6180339887498949
+
+
+def root_of(function: Function, search: Callable[[], jax.Array], low: jax.Array, high: jax.Array) -> jax.Array:
+    """What `search` finds, shape (…), as the root of an elementwise function between `low` and `high`; on one of them it moves with that
+    end. The search itself is not differentiated."""
+    low, high = (jnp.broadcast_to(end, jnp.broadcast_shapes(low.shape, high.shape)) for end in (low, high))
+    root: jax.Array = lax.custom_root(
+        function,
+        lax.stop_gradient(low),
+        lambda _function, _guess: search(),
+        lambda linear, miss: miss / linear(jnp.ones_like(miss)),
+    )
+    return jnp.where((root > low) & (root < high), root, jnp.where(root > low, high, low))
+
+
+def illinois(rising: Function, low: jax.Array, high: jax.Array, at_low: jax.Array, at_high: jax.Array, steps: int) -> jax.Array:
+    """Where an increasing function is zero between `low`, where it is `at_low` ≤ 0, and `high`, where it is `at_high` ≥ 0: the secant
+    method, kept inside its bracket by halving the value at an end that stays."""
+
+    def step(_: int, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        low, high, at_low, at_high, _middle = ends
+        rise = at_high - at_low
+        middle = jnp.clip(low - at_low * ((high - low) / jnp.where(rise > 0, rise, 1)), low, high)
+        value = rising(middle)
+        above = value > 0
+        return (
+            jnp.where(above, low, middle),
+            jnp.where(above, middle, high),
+            jnp.where(above, at_low / 2, value),
+            jnp.where(above, value, at_high / 2),
+            middle,
+        )
+
+    found: tuple[jax.Array, ...] = lax.fori_loop(0, steps, step, (low, high, at_low, at_high, low))
+    return found[-1]
+
+
+def sign_change(rising: Function, low: jax.Array, high: jax.Array, steps: int, halvings: int = 0) -> jax.Array:
+    """Where an increasing function changes sign between `low` and `high`, or the nearer end: so many steps of `illinois`, after as many
+    `halvings` of the bracket as the function is far from a line."""
+
+    def halve(_: int, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        low, high, value_low, value_high = ends
+        middle = (low + high) / 2
+        value = rising(middle)
+        above = value > 0
+        return (
+            jnp.where(above, low, middle),
+            jnp.where(above, middle, high),
+            jnp.where(above, value_low, value),
+            jnp.where(above, value, value_high),
+        )
+
+    at_low, at_high = rising(low), rising(high)
+    ends = (low, high, jnp.minimum(at_low, 0), jnp.maximum(at_high, 0))
+    if halvings:
+        ends = lax.fori_loop(0, halvings, halve, ends)
+    found = illinois(rising, *ends, steps=steps)
+    return jnp.where(at_low >= 0, low, jnp.where(at_high <= 0, high, found))
+
+
+def cubic_zero(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slope_at_end: jax.Array, steps: int) -> jax.Array:
+    """Where on [0, 1] the cubic with these values and slopes at its ends crosses zero from below: Newton's method kept in its bracket."""
+
+    def improve(_: int, found: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        low, high, at = found
+        rest = 1 - at
+        # In what is added to the start, so that a root close to it keeps its digits.
+        value = start + at * (rise * at * (3 - 2 * at) + rest * (slope_at_start * rest - slope_at_end * at))
+        slope = 6 * at * rest * rise + rest * (1 - 3 * at) * slope_at_start + at * (3 * at - 2) * slope_at_end
+        low, high = jnp.where(value > 0, low, at), jnp.where(value > 0, at, high)
+        newton = at - value / jnp.where(slope == 0, 1, slope)
+        return low, high, jnp.where((newton > low) & (newton < high), newton, (low + high) / 2)
+
+    rise = end - start
+    guess = jnp.clip(-start / jnp.where(rise == 0, 1, rise), 0, 1)
+    found: tuple[jax.Array, ...] = lax.fori_loop(0, steps, improve, (jnp.zeros_like(guess), jnp.ones_like(guess), guess))
+    return found[2]
+
+
+def best_of(cost: Function, low: jax.Array, high: jax.Array, places: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The one of so many evenly spaced places from `low` to `high` where `cost` is least, between its neighbours."""
+
+    def better(found: tuple[jax.Array, jax.Array], share: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
+        least, at = found
+        value = cost(low + (high - low) * share)
+        return (jnp.minimum(value, least), jnp.where(value < least, share, at)), None
+
+    begin = (jnp.full_like(low, jnp.inf), jnp.zeros_like(low))
+    at: jax.Array = lax.scan(better, begin, jnp.linspace(0, 1, places, dtype=low.dtype))[0][1]
+    step = 1 / (places - 1)
+    before, after = jnp.maximum(at - step, 0), jnp.minimum(at + step, 1)
+    return low + (high - low) * before, low + (high - low) * at, low + (high - low) * after
+
+
+def narrowed(cost: Function, low: jax.Array, high: jax.Array, steps: int) -> tuple[jax.Array, jax.Array]:
+    """A bracket of a least value of `cost`, narrowed by so many steps of golden-section search."""
+
+    def narrow(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        left, right = ends
+        inner_left, inner_right = right - _GOLDEN * (right - left), left + _GOLDEN * (right - left)
+        at_left, at_right = cost(jnp.stack([inner_left, inner_right]))
+        keep_left = at_left < at_right
+        return jnp.where(keep_left, left, inner_left), jnp.where(keep_left, inner_right, right)
+
+    ends: tuple[jax.Array, jax.Array] = lax.fori_loop(0, steps, narrow, (low, high))
+    return ends
