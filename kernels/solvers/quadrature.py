@@ -37,17 +37,14 @@ from kernels.solvers.windows import Pieces, fastest_stretch
 _CHANGE = 8.0
 """ln of the factor by which the integrand may change over a panel."""
 
-_BENDS = {"float32": ((0.05, 3.0), (1e-6, 8.0)), "float64": ((1e-3, 3.0), (1e-13, 16.0))}
+BENDS = {"float32": ((0.05, 3.0), (1e-6, 8.0)), "float64": ((1e-3, 3.0), (1e-13, 16.0))}
 """Widest panel in w whose slope changes by more than so much: beside an exponential, e^(c·e^(−w)) has powers of e^(−w) in it."""
 
 _CURVE = {"float32": 6.0, "float64": 8.0}
 """Where w = x: by how much the integrand's logarithm may change over a panel for the bend of it alone."""
 
-_PLACES = 48
-"""Places at which a law with several valleys is looked at for the deepest."""
-
 _PARTS = 4
-"""Parts of a panel that are looked at for the fastest window."""
+"""Parts of a panel, where a law with several valleys is looked at for the deepest and for the fastest window."""
 
 _WINDOW_EDGES = {"float32": (0.0, 0.06, 0.25, 0.75, 0.94, 1.0), "float64": (0.0, 0.03, 0.1, 0.3, 0.7, 0.9, 0.97, 1.0)}
 """Panels of a window, graded toward both ends, where a window around the fastest pace has its time."""
@@ -71,6 +68,11 @@ def panels_for(
     if tolerance > 1e-8:
         return Budget(math.ceil(5 + 1.6 * valley) + (6 if regular else 0), 8, direct, pitch)
     return Budget(math.ceil(7 + 2.4 * valley) + (4 if regular else 0), 16, direct, pitch)
+
+
+def direct_edges(start: float, end: float, pitch: float) -> np.ndarray:
+    """Where panels far from every ceiling begin and end, in doublings."""
+    return np.linspace(start, end, math.ceil((end - start) / pitch) + 1)
 
 
 def _gauss_legendre(count: int, dtype: jnp.dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -223,7 +225,9 @@ class QuadratureSolution(Solution):
             stop = end if kink is None else jnp.where(w < kink, jnp.minimum(kink, end), end)
             furthest = stop - w
             steepest, uneven = jnp.maximum(jnp.abs(slope), 1e-6), jnp.zeros_like(w)
-            width = jnp.minimum(jnp.minimum(allowed / steepest, MOST_DOUBLINGS), furthest)
+            width = jnp.minimum(allowed / steepest, furthest)
+            if self._mapped is None:
+                width = jnp.minimum(width, MOST_DOUBLINGS)
             # A law can be steepest here, at the far end, or, where it falls into line with the ceiling, between them.
             for share in (1, 0.5):
                 there = self._slope(w + share * width)
@@ -233,7 +237,7 @@ class QuadratureSolution(Solution):
                 bend = uneven * width / _CURVE[dtype.name]
                 width = jnp.where(below == 0, width * lax.rsqrt(jnp.maximum(bend, 1)), width)
             else:
-                for unevenness, widest in _BENDS[dtype.name]:
+                for unevenness, widest in BENDS[dtype.name]:
                     width = jnp.where((uneven > unevenness) & (below == 0), jnp.minimum(width, widest), width)
             if self.bend is not None:
                 middle, reach = self.bend
@@ -243,7 +247,7 @@ class QuadratureSolution(Solution):
             # A date does not depend on where its panels end, but for the end of the law and a kink of it.
             after = jnp.where(width < furthest, lax.stop_gradient(w + width), stop)
             # Nothing is left to add where an exponential has decayed.
-            over = (uneven < _BENDS[dtype.name][-1][0]) & (jnp.exp(log) < -slope * time * resolution)
+            over = (uneven < BENDS[dtype.name][-1][0]) & (jnp.exp(log) < -slope * time * resolution)
             after = jnp.where((time < self.horizon) & (w < goal) & ~over, after, w)
             moved = jnp.any(after > w)
             time = time + self._integral(w, after)
@@ -323,7 +327,7 @@ class QuadratureSolution(Solution):
         found: dict[float, jax.Array] = {}
         time, before = jnp.zeros_like(self.horizon), 0.0
         for level in levels:
-            edges = np.linspace(before, level, math.ceil((level - before) / self.budget.pitch) + 1)
+            edges = direct_edges(before, level, self.budget.pitch)
             for start, end in itertools.pairwise(edges):
                 time = time + self._direct_integral(float(start), float(end))
             found[level], before = jnp.where(time > self.horizon, jnp.inf, time), level
@@ -513,13 +517,24 @@ class QuadratureSolution(Solution):
         zero = jnp.zeros_like(last)
         return root_of(rising, lambda: self._sign_change(rising, zero, last, halvings=8), zero, last)
 
+    def _best_part(self, cost: Callable[[jax.Array], jax.Array], end: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Where parts of panels begin up to `end`: the one where `cost` is least, and its neighbours."""
+        edges, used = self._panels.edges, self._panels.used
+
+        def place(index: jax.Array) -> jax.Array:
+            panel, part = index // _PARTS, index % _PARTS
+            low = edges[panel]
+            return jnp.minimum(low + (edges[panel + 1] - low) * (part / _PARTS), end)
+
+        return best_of(cost, place, used * _PARTS + 1, end)
+
     @cached_property
     def _extremes(self) -> tuple[jax.Array, jax.Array]:
         """The coordinates of the highest pace within the horizon, and of the lowest before it, of a law with several valleys."""
-        zero, end = jnp.zeros_like(self.horizon), self._place(self._level_at_horizon)
-        before, _, after = best_of(self.log_time, zero, end, _PLACES)
+        end = self._place(self._level_at_horizon)
+        before, _, after = self._best_part(self.log_time, end)
         fastest = root_of(self._slope_along, lambda: self._sign_change(self._slope_along, before, after, halvings=4), before, after)
-        before, _, after = best_of(lambda w: -self.log_time(w), zero, fastest, _PLACES)
+        before, _, after = self._best_part(lambda w: -self.log_time(w), fastest)
         slowest = self._sign_change(lambda w: -self._slope_along(w), before, after, halvings=4)
         return fastest, slowest
 

@@ -97,19 +97,30 @@ def cubic_zero(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slop
     return found[2]
 
 
-def best_of(cost: Function, low: jax.Array, high: jax.Array, places: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The one of so many evenly spaced places from `low` to `high` where `cost` is least, between its neighbours."""
+def best_of(
+    cost: Function, place: Callable[[jax.Array], jax.Array], count: int | jax.Array, like: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The place where `cost` is least among `place(0)` … `place(count − 1)`, which do not fall, between its neighbours; of the shape and
+    type of `like`."""
 
-    def better(found: tuple[jax.Array, jax.Array], share: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
-        least, at = found
-        value = cost(low + (high - low) * share)
-        return (jnp.minimum(value, least), jnp.where(value < least, share, at)), None
+    def visit(index: jax.Array, found: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        least, before, at, after, previous, won = found
+        here = jnp.broadcast_to(place(index), like.shape).astype(like.dtype)
+        value = cost(here)
+        wins, moved = value < least, here > previous
+        return (
+            jnp.minimum(value, least),
+            jnp.where(wins, previous, before),
+            jnp.where(wins, here, at),
+            jnp.where(wins | (won & moved), here, after),
+            jnp.where(moved, here, previous),
+            wins | (won & ~moved),
+        )
 
-    begin = (jnp.full_like(low, jnp.inf), jnp.zeros_like(low))
-    at: jax.Array = lax.scan(better, begin, jnp.linspace(0, 1, places, dtype=low.dtype))[0][1]
-    step = 1 / (places - 1)
-    before, after = jnp.maximum(at - step, 0), jnp.minimum(at + step, 1)
-    return low + (high - low) * before, low + (high - low) * at, low + (high - low) * after
+    first = jnp.broadcast_to(place(jnp.int32(0)), like.shape).astype(like.dtype)
+    begin = (jnp.full_like(first, jnp.inf), first, first, first, first, first != first)
+    found: tuple[jax.Array, ...] = lax.fori_loop(0, count, visit, begin)
+    return found[1], found[2], found[3]
 
 
 def narrowed(cost: Function, low: jax.Array, high: jax.Array, steps: int) -> tuple[jax.Array, jax.Array]:

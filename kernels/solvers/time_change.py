@@ -54,7 +54,7 @@ class TimeChangedSolution(Solution):
     def _least(self, cost: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array) -> jax.Array:
         """Where `cost` is least on [low, high]: the best of a grid, then golden-section search between its neighbours."""
 
-        before, place, after = best_of(cost, low, high, _STARTS)
+        before, place, after = best_of(cost, lambda index: low + (high - low) * (index / (_STARTS - 1)), _STARTS, low)
         left, right = narrowed(cost, before, after, 18 if low.dtype == jnp.float32 else 36)
         middle = (left + right) / 2
         return jnp.where(cost(middle) < cost(place), middle, place)
