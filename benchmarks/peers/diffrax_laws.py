@@ -47,17 +47,13 @@ class DiffraxLaw:
         law = self._law
         kind = given["returns"].dtype
         if law.levels:
-
-            def slope(x: Any, _: Any, given: Any) -> Any:
-                return doubling_time(jnp, law, given, x)
-
             asked, begin = law.levels, jnp.zeros((), kind)
         else:
-
-            def slope(time: Any, state: Any, given: Any) -> Any:
-                return jnp.stack(rates(jnp, law, given, time, tuple(state)))
-
             asked, begin = law.times, jnp.stack(start(jnp, law, given))
+
+        def slope(at: Any, state: Any, given: Any) -> Any:
+            return doubling_time(jnp, law, given, at) if law.levels else jnp.stack(rates(jnp, law, given, at, tuple(state)))
+
         found = diffrax.diffeqsolve(
             diffrax.ODETerm(slope),
             self._solver(),

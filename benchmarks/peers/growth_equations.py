@@ -41,8 +41,8 @@ def rates(xp: Any, law: Law, given: Mapping[str, Any], time: Any, state: tuple[A
     """d/dt of software, of awareness (with a reaction), of frontier and installed hardware (with a loop)."""
     x, *others = state
     reaction, loop = law.options.get("governance") == "reaction", law.options.get("hardware") == "loop"
-    awareness = others.pop(0) if reaction else None
-    frontier, installed = others if loop else (None, given["hardware_doublings_per_year"] / 12 * time if _grows(law) else 0.0)
+    awareness = others.pop(0) if reaction else 0.0
+    frontier, installed = others if loop else (0.0, given["hardware_doublings_per_year"] / 12 * time if _grows(law) else 0.0)
     # A trial point of a step may lie beyond the ceiling.
     pace = log_pace(xp, law, given, xp.minimum(x, given["distance_to_limits"] * (1 - 1e-7)), installed)
     found = []

@@ -83,7 +83,8 @@ def _panels(options: Options, bounds: Bounds, tolerance: float) -> Budget:
         return budget
     # Measured: panels through the passage from labour to compute, and nodes for its curve.
     reach = math.pi / (max(abs(rho) for rho in (*_substitution_bounds(bounds), 1e-3)) * math.log(2))
-    return replace(budget, steps=budget.steps + 40, nodes=max(budget.nodes, 12), pitch=min(budget.pitch, reach / 2))
+    pitches = tuple((level, min(pitch, reach / 2)) for level, pitch in budget.pitches)
+    return replace(budget, steps=budget.steps + 40, nodes=max(budget.nodes, 12), pitches=pitches)
 
 
 class GrowthLaw(Model):

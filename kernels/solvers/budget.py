@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 class Budget:
     """`steps` steps or panels, and `nodes` points a panel where the solver has panels.
 
-    Levels up to `direct` doublings are far from every ceiling and may be integrated from the start in panels of `pitch` doublings.
+    Levels up to `direct` doublings are far from every ceiling and may be integrated from the start, in panels no wider than `pitches`:
+    pairs of a level and the doublings allowed there.
     `tolerance` is the relative error asked of solvers that choose their steps by it, and `furthest` the doublings beyond which nothing
     is asked. `refinements` says how often the grid of a random path is halved; the path stays the same. `compact` programs have loops
     where others are written out: they compile sooner and run slower.
@@ -19,7 +20,7 @@ class Budget:
     steps: int
     nodes: int = 1
     direct: float = 0.0
-    pitch: float = 1.0
+    pitches: tuple[tuple[float, float], ...] = ()
     tolerance: float = 0.0
     furthest: float = math.inf
     refinements: int = 0

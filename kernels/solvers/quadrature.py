@@ -43,6 +43,9 @@ BENDS = {"float32": ((0.05, 3.0), (1e-6, 8.0)), "float64": ((1e-3, 3.0), (1e-13,
 _CURVE = {"float32": 6.0, "float64": 8.0}
 """Where w = x: by how much the integrand's logarithm may change over a panel for the bend of it alone."""
 
+_PITCHES = 24
+"""Places at which the width of panels far from every ceiling is known."""
+
 _PARTS = 4
 """Parts of a panel, where a law with several valleys is looked at for the deepest and for the fastest window."""
 
@@ -59,20 +62,41 @@ def panels_for(
     `nearest_ceiling` is the least number of doublings to it; `deepest` bounds ln of how much shorter T becomes on the way;
     `regular` says that they are regular at it.
     """
-    share = 0.5 if nearest_ceiling < MOST_DOUBLINGS else 0.1
-    direct = share * min(nearest_ceiling, MOST_DOUBLINGS)
-    # A panel no wider than its distance to the ceiling keeps that singularity out of the way.
-    pitch = min(_CHANGE / max(steepest(share), 1e-3), 16.0, direct)
+    # Far from every ceiling: short of the nearest, or while one beyond what is followed is far off.
+    whole, share = (nearest_ceiling, 0.9) if nearest_ceiling < MOST_DOUBLINGS else (MOST_DOUBLINGS, 0.1)
+
+    def pitch(way: float) -> float:
+        # Half of what is left to the ceiling keeps that singularity out of the way.
+        left = 16.0 if nearest_ceiling == math.inf else (1 - way) * nearest_ceiling / 2
+        return min(_CHANGE / max(steepest(way), 1e-3), 16.0, left)
+
+    ways = [share * place / _PITCHES for place in range(_PITCHES + 1)]
+    pitches = tuple((way * whole, pitch(way)) for way in ways)
+    direct = share * whole
     # Measured, with some to spare: once T is too small to matter panels widen by a factor each, down a valley and up again.
     valley = 0.0 if nearest_ceiling == math.inf else math.log2(1 + deepest / _CHANGE)
     if tolerance > 1e-8:
-        return Budget(math.ceil(5 + 1.6 * valley) + (6 if regular else 0), 8, direct, pitch)
-    return Budget(math.ceil(7 + 2.4 * valley) + (4 if regular else 0), 16, direct, pitch)
+        return Budget(math.ceil(5 + 1.6 * valley) + (6 if regular else 0), 8, direct, pitches)
+    return Budget(math.ceil(7 + 2.4 * valley) + (4 if regular else 0), 16, direct, pitches)
 
 
-def direct_edges(start: float, end: float, pitch: float) -> np.ndarray:
-    """Where panels far from every ceiling begin and end, in doublings."""
-    return np.linspace(start, end, math.ceil((end - start) / pitch) + 1)
+def direct_edges(start: float, end: float, budget: Budget) -> list[float]:
+    """Where panels far from every ceiling begin and end, in doublings: as few as the budget's pitches allow, by one share of them all."""
+    levels, pitches = zip(*budget.pitches, strict=True)
+
+    def edges(share: float) -> list[float]:
+        found = [start]
+        while found[-1] < end:
+            here = found[-1]
+            width = float(np.interp(here, levels, pitches))
+            found.append(here + share * min(width, float(np.interp(here + width, levels, pitches))))
+        return found
+
+    count, least, most = len(edges(1.0)), 0.5, 1.0
+    for _ in range(30):
+        share = (least + most) / 2
+        least, most = (least, share) if len(edges(share)) == count else (share, most)
+    return [*edges(most)[:-1], end]
 
 
 def _gauss_legendre(count: int, dtype: jnp.dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -327,9 +351,8 @@ class QuadratureSolution(Solution):
         found: dict[float, jax.Array] = {}
         time, before = jnp.zeros_like(self.horizon), 0.0
         for level in levels:
-            edges = direct_edges(before, level, self.budget.pitch)
-            for start, end in itertools.pairwise(edges):
-                time = time + self._direct_integral(float(start), float(end))
+            for start, end in itertools.pairwise(direct_edges(before, level, self.budget)):
+                time = time + self._direct_integral(start, end)
             found[level], before = jnp.where(time > self.horizon, jnp.inf, time), level
         return found
 

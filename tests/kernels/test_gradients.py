@@ -109,7 +109,8 @@ def test_gradients_of_the_returns_law(ceiling: Any) -> None:
 
 @pytest.mark.slow
 def test_gradients_of_a_level_ceiling_with_the_geometric_convention() -> None:
-    _compare("returns_law", {"ceiling": "level", "convention": "geometric"}, ASKED, ("returns", "distance_to_limits"), **RETURNS)
+    asked = Outcomes(doublings=(5.0,))
+    _compare("returns_law", {"ceiling": "level", "convention": "geometric"}, asked, ("returns", "distance_to_limits"), **RETURNS)
 
 
 def test_gradients_of_the_toy_model() -> None:

@@ -1,0 +1,131 @@
+"""The growth laws of `simd_laws.c`: compiled where there is a C compiler, and called in one thread a core."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.laws import Law
+from kernels.solvers.budget import Budget
+from kernels.solvers.quadrature import BENDS, direct_edges
+
+LAWS = ("labour, linear ceiling", "CES, linear ceiling, growing hardware")
+"""The laws that are written in C."""
+
+_WIDTH = 128
+_FLAGS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp-simd", "-shared", "-fPIC")
+_KINDS = {"float32": ("float", "expf", "logf", 8), "float64": ("double", "exp", "log", 16)}
+
+
+def compiler() -> str | None:
+    """A C compiler, or None."""
+    return shutil.which("gcc") or shutil.which("cc")
+
+
+@cache
+def _library(precision: str) -> ctypes.CDLL:
+    real, exponential, logarithm, terms = _KINDS[precision]
+    source, folder = Path(__file__).with_suffix(".c"), Path(tempfile.mkdtemp(prefix="simd-laws-"))
+    defined = [f"-DREAL={real}", f"-DEXP={exponential}", f"-DLOG={logarithm}", f"-DSERIES={terms}"]
+    built = folder / f"{precision}.so"
+    found = compiler()
+    assert found is not None
+    subprocess.run([found, *_FLAGS, *defined, str(source), "-o", str(built), "-lmvec", "-lm"], check=True, capture_output=True)
+    library = ctypes.CDLL(str(built))
+    library.levels.restype = ctypes.c_long
+    return library
+
+
+class SimdLaw:
+    """Answers of a law that is written in C for parameters (drawn, lanes), with the steps of a budget of the kernels'."""
+
+    def __init__(self, law: Law, drawn: NDArray[Any], precision: str, budget: Budget, threads: int) -> None:
+        kind = np.dtype(precision)
+        self._library, self._real = _library(precision), ctypes.c_float if precision == "float32" else ctypes.c_double
+        self.lanes = drawn.shape[1] // (threads * _WIDTH) * threads * _WIDTH
+        given = {name: row[: self.lanes].astype(kind) for name, row in law.parameters(drawn).items()}
+        self._pool, share = ThreadPoolExecutor(threads), self.lanes // threads
+        call: Callable[..., tuple[NDArray[Any], int]] = self._dates if law.levels else self._levels
+        self._calls = [
+            lambda index=index: call(
+                law, budget, {name: row[index * share : (index + 1) * share].copy() for name, row in given.items()}, share, kind
+            )
+            for index in range(threads)
+        ]
+        self.steps = 0
+
+    def run(self) -> NDArray[Any]:
+        """(questions, lanes)."""
+        found = list(self._pool.map(lambda call: call(), self._calls))
+        self.steps = sum(steps for _, steps in found)
+        return np.concatenate([rows for rows, _ in found], axis=1)
+
+    def _dates(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> tuple[NDArray[Any], int]:
+        direct = [level for level in law.levels if level <= budget.direct]
+        beyond = [level for level in law.levels if level > budget.direct]
+        assert len(beyond) <= 1
+        edges, ends = [0.0], []
+        for row, level in enumerate(direct):
+            pieces = direct_edges(edges[-1], level, budget)[1:]
+            edges += pieces
+            ends += [-1] * (len(pieces) - 1) + [row]
+        nodes, weights = np.polynomial.legendre.leggauss(budget.nodes)
+        points = (np.asarray(values, kind) for values in ((nodes + 1) / 2, weights / 2, np.ravel(BENDS[kind.name])))
+        node, weight, bends = points
+        out = np.empty((len(law.levels), lanes), kind)
+        held, rows = np.asarray(edges, kind), np.asarray([*ends, len(law.levels) - 1], np.int32)
+        self._library.dates(
+            ctypes.c_long(lanes),
+            *(_pointer(given[name]) for name in ("returns", "initial_doubling_time", "parallel_exponent", "distance_to_limits")),
+            self._real(float(given["horizon"][0])),
+            len(ends),
+            _pointer(held),
+            _pointer(rows),
+            self._real(beyond[0] if beyond else -1.0),
+            budget.steps,
+            budget.nodes,
+            _pointer(node),
+            _pointer(weight),
+            self._real(1e-7 if kind == np.float32 else 1e-16),
+            _pointer(bends),
+            _pointer(out),
+        )
+        return out, 0
+
+    def _levels(
+        self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]
+    ) -> tuple[NDArray[Any], int]:
+        out, asked = np.empty((len(law.times), lanes), kind), np.asarray(law.times, kind)
+        names = (
+            "returns",
+            "initial_doubling_time",
+            "parallel_exponent",
+            "distance_to_limits",
+            "substitution_parameter",
+            "hardware_doublings_per_year",
+        )
+        steps: int = self._library.levels(
+            ctypes.c_long(lanes),
+            *(_pointer(given[name]) for name in names),
+            self._real(float(given["labour_share"][0])),
+            len(law.times),
+            _pointer(asked),
+            self._real(max(budget.tolerance / 10, 2e-7 if kind == np.float32 else 2e-14)),
+            4 * budget.steps,
+            _pointer(out),
+        )
+        return out, steps
+
+
+def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)

@@ -1,0 +1,269 @@
+"""Growth laws on all cores: the kernels beside diffrax, heyoka, SciPy and C by hand, each at the settings that reach one error soonest.
+
+The error is the worst relative one of all that is asked (dates of doublings, or doublings by given months), over trajectories that are
+checked against SciPy's DOP853 at a tolerance of 1e-13. A peer's tolerance is tightened until it is within the matched error; of the
+settings that are, the fastest counts. One that never is gets no ratio.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.bare import Bare, devices
+from benchmarks.environment import cores, environment
+from benchmarks.laws import LAWS, TOLERANCE, Law
+from benchmarks.peers import scipy_laws, simd_laws
+from benchmarks.record import FIGURES, Column, Record, Table
+from benchmarks.show import cell
+from benchmarks.studies import Precision
+from benchmarks.timing import Spread, interleaved, rates, ratio, spread
+from kernels import models
+
+_PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
+_COLUMNS = (
+    Column("what", "kernel or peer"),
+    Column("rate", "trajectories/s, all cores", "rate"),
+    Column("error", "worst error", "error"),
+    Column("ratio", "kernel / peer", "ratio"),
+    Column("why", "settings"),
+)
+_COMPILED = (
+    Column("law", "law"),
+    Column("float32", "float32", "seconds"),
+    Column("float64", "float64", "seconds"),
+)
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Trajectories of the kernel, of diffrax, of heyoka and of SciPy; how many are checked; rounds; and batches that diffrax tries."""
+
+    kernel: int
+    diffrax: int
+    heyoka: int
+    scipy: int
+    checked: int
+    rounds: int
+    batches: tuple[int, ...]
+    solvers: tuple[str, ...]
+    laws: int
+
+
+_FULL = _Size(1 << 17, 1 << 13, 1 << 15, 64, 512, 7, (64, 512), ("Tsit5", "Dopri8"), len(LAWS))
+_SMALL = _Size(1 << 11, 1 << 7, 1 << 7, 2, 16, 2, (64,), ("Tsit5",), 1)
+
+
+@dataclass(frozen=True)
+class _Contender:
+    """Something timed: how many trajectories a call makes, its worst error, and its settings."""
+
+    run: Callable[[], object]
+    lanes: int
+    error: float
+    settings: str
+
+    def reaches(self, precision: Precision) -> bool:
+        return self.error <= TOLERANCE[precision]
+
+    def quick_rate(self) -> float:
+        """Trajectories a second in one run that nothing else is beside."""
+        self.run()
+        started = time.perf_counter()
+        self.run()
+        return self.lanes / (time.perf_counter() - started)
+
+
+def measure(small: bool = False) -> Record:
+    """Run the suite."""
+    held = environment()
+    size, on = _SMALL if small else _FULL, devices()
+    tables, figures = [], []
+    compiled: list[dict[str, Any]] = []
+    for law in LAWS[: size.laws]:
+        drawn = law.draws(size.kernel)
+        took: dict[str, float] = {}
+        for precision in _PRECISIONS:
+            table, found, took[precision] = _measured(law, drawn, precision, size, on)
+            tables.append(table)
+            figures += _figures(law, precision, found)
+        compiled.append({"law": law.name, **took})
+    tables += [_off(size, on), Table("Trace, compile and first result of a kernel, nothing cached", _COMPILED, tuple(compiled))]
+    return Record("laws", small, (Table("Figures asked on two cores", FIGURES, tuple(figures)), *tables), held)
+
+
+def _measured(
+    law: Law, drawn: NDArray[np.float64], precision: Precision, size: _Size, on: list[Any]
+) -> tuple[Table, dict[str, Spread | None], float]:
+    """A law beside its peers: the table, the ratios by peer, and the seconds to the first result."""
+    rounded = drawn.astype(precision)
+    truth = scipy_laws.reference(law, rounded[:, : size.checked])
+    study = law.study(precision)
+    started = time.perf_counter()
+    bare = Bare(study, rounded, on[:1])
+    bare.run()
+    first = time.perf_counter() - started
+    bare = Bare(study, rounded, on)
+
+    def error(answers: NDArray[Any]) -> float:
+        return _error(np.asarray(answers)[:, : size.checked], truth)
+
+    contenders = {"kernel": _Contender(bare.run, bare.lanes, error(bare.outcomes()), _work(study.work))}
+    for name, candidates in (
+        ("C, by hand", _by_hand(law, rounded, precision, study.work)),
+        ("diffrax", _diffrax(law, rounded[:, : size.diffrax], truth, precision, size, on)),
+        ("heyoka", _heyoka(law, drawn[:, : size.heyoka], precision)),
+        ("SciPy", _scipy(law, rounded[:, : size.scipy], precision)),
+    ):
+        best: _Contender | None = None
+        for run, answers, lanes, settings in candidates:
+            candidate = _Contender(run, lanes, error(answers()), settings)
+            if best is None or (candidate.reaches(precision), candidate.quick_rate()) > (best.reaches(precision), best.quick_rate()):
+                best = candidate
+        if best is not None:
+            contenders[name] = best
+    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, size.rounds)
+    taken = {name: rates(seconds[name], contender.lanes) for name, contender in contenders.items()}
+    ratios: dict[str, Spread | None] = {
+        name: ratio(taken["kernel"], taken[name]) if contender.reaches(precision) and contenders["kernel"].reaches(precision) else None
+        for name, contender in contenders.items()
+        if name != "kernel"
+    }
+    rows = tuple(
+        {
+            "what": name,
+            "rate": spread(taken[name]),
+            "error": contender.error,
+            "ratio": ratios.get(name),
+            "why": contender.settings + ("" if contender.reaches(precision) else "; does not reach the matched error"),
+        }
+        for name, contender in contenders.items()
+    )
+    asked = f"dates of doublings {law.levels}" if law.levels else f"doublings by months {law.times}"
+    note = f"Asked: {asked}. Matched error {TOLERANCE[precision]:g}; the ratio's range is over rounds in which all ran in turn."
+    return Table(f"{law.name}, {precision}", _COLUMNS, rows, (note.replace(",)", ")"),)), ratios, first
+
+
+def _error(answers: NDArray[Any], truth: NDArray[Any]) -> float:
+    """The worst relative error; what is reached for only one of them counts as 1, but for dates that end within it of the horizon."""
+    ours, theirs = answers.astype(np.float64), truth[:, : answers.shape[1]]
+    both = np.isfinite(ours) & np.isfinite(theirs)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        errors = np.where(both, np.abs(ours / theirs - 1), np.where(np.isfinite(ours) == np.isfinite(theirs), 0.0, 1.0))
+    return float(np.nan_to_num(errors, nan=1.0).max())
+
+
+def _work(budget: Any) -> str:
+    if budget.tolerance:
+        return f"at most {budget.steps} steps of a tolerance of {budget.tolerance / 10:g}"
+    return f"at most {budget.steps} panels of {budget.nodes} points"
+
+
+Candidate = tuple[Callable[[], object], Callable[[], NDArray[Any]], int, str]
+
+
+def _by_hand(law: Law, drawn: NDArray[Any], precision: Precision, budget: Any) -> Iterator[Candidate]:
+    if simd_laws.compiler() is not None and law.name in simd_laws.LAWS:
+        peer = simd_laws.SimdLaw(law, drawn, precision, budget, cores())
+        yield peer.run, peer.run, peer.lanes, "the kernel's own steps, compiled at -O3 -march=native -ffast-math"
+
+
+def _diffrax(law: Law, drawn: NDArray[Any], truth: NDArray[Any], precision: Precision, size: _Size, on: list[Any]) -> Iterator[Candidate]:
+    if importlib.util.find_spec("diffrax") is None:
+        return
+    from benchmarks.peers.diffrax_laws import DiffraxLaw
+
+    for solver in size.solvers:
+        for power in range(4):
+            tolerance = TOLERANCE[precision] / 10**power
+            peer = DiffraxLaw(law, drawn, on, solver, tolerance, size.batches[-1])
+            within = _error(peer.answers()[:, : size.checked], truth) <= TOLERANCE[precision]
+            yield peer.run, peer.answers, peer.lanes, f"{solver}, tolerance {tolerance:g}, batches of {size.batches[-1]}"
+            if within:
+                for batch in size.batches[:-1]:
+                    other = DiffraxLaw(law, drawn, on, solver, tolerance, batch)
+                    yield other.run, other.answers, other.lanes, f"{solver}, tolerance {tolerance:g}, batches of {batch}"
+                break
+
+
+def _heyoka(law: Law, drawn: NDArray[np.float64], precision: Precision) -> Iterator[Candidate]:
+    if precision == "float32" or not law.levels or importlib.util.find_spec("heyoka") is None:
+        return
+    from benchmarks.peers.heyoka_laws import HeyokaLaw
+
+    for power in (0, 1, 2, 3):
+        tolerance = TOLERANCE[precision] / 10**power
+        peer = HeyokaLaw(law, drawn, tolerance, cores())
+        yield peer.run, peer.run, peer.lanes, f"Taylor series, tolerance {tolerance:g}, batch mode"
+
+
+def _scipy(law: Law, drawn: NDArray[Any], precision: Precision) -> Iterator[Candidate]:
+    for method in ("RK45", "DOP853", "LSODA"):
+        for power in (0, 1, 2):
+            tolerance = TOLERANCE[precision] / 10**power
+            peer = scipy_laws.ScipyLaw(law, drawn, method, tolerance)
+            # As if it ran on every core at no loss: a call counts for so many trajectories more.
+            yield peer.run, peer.run, peer.lanes * cores(), f"solve_ivp, {method}, tolerance {tolerance:g}; one core, times {cores()}"
+
+
+def _off(size: _Size, on: list[Any]) -> Table:
+    """The growth law with every factor off beside the returns law, a model without them, asked the same."""
+    rows = []
+    law = LAWS[0]
+    drawn = law.draws(size.kernel)
+    shared = tuple((name, prior) for name, prior in law.drawn)
+    for precision in _PRECISIONS:
+        whole = Bare(law.study(precision), drawn.astype(precision), on)
+        bare_model = models.get("returns_law")
+        options = bare_model.resolve_options({"ceiling": "linear"})
+        known = {**bare_model.defaults(options), **law.fixed}
+        names = [name for name, _ in shared]
+        fixed = {name: value for name, value in known.items() if isinstance(value, float) and name not in names}
+        bounds = {name: (value, value) for name, value in fixed.items()} | {name: prior.support for name, prior in shared}
+        follows = {name: value for name, value in known.items() if isinstance(value, str)}
+        bounds |= {name: bounds[other] for name, other in follows.items()}
+        lone = Bare(
+            replace(law.study(precision), model=bare_model, options=options, fixed=fixed, bounds=bounds, follows=follows),
+            drawn.astype(precision),
+            on,
+        )
+        seconds = interleaved({"whole": whole.run, "lone": lone.run}, size.rounds)
+        taken = {name: rates(seconds[name], bare.lanes) for name, bare in (("whole", whole), ("lone", lone))}
+        rows.append({"what": precision, "rate": spread(taken["whole"]), "lone": spread(taken["lone"]), "ratio": ratio(*taken.values())})
+    columns = (
+        Column("what", "precision"),
+        Column("rate", "growth law, all factors off", "rate"),
+        Column("lone", "returns law", "rate"),
+        Column("ratio", "ratio", "ratio"),
+    )
+    return Table("A factor that is off costs nothing: the same law and dates as a model with it and without", columns, tuple(rows))
+
+
+def _figures(law: Law, precision: Precision, found: dict[str, Spread | None]) -> list[dict[str, Any]]:
+    scalar = bool(law.levels)
+    asked: dict[str, tuple[float, float | None]] = {"C, by hand": (0.7, 0.85)}
+    if precision == "float32":
+        asked |= {"diffrax": (50, 100) if scalar else (15, 30)}
+        asked |= {} if scalar else {"SciPy": (5000, None)}
+    else:
+        asked |= {"diffrax": (25, None) if scalar else (8, 20)}
+        asked |= {"heyoka": (10, None)} if scalar else {"SciPy": (1000, None)}
+    rows = []
+    for peer, (least, aim) in asked.items():
+        if peer in found:
+            measured = found[peer]
+            rows.append(
+                {
+                    "figure": f"{law.name}, {precision}: kernel / {peer}",
+                    "measured": cell(measured, "ratio"),
+                    "asked": f"≥ {least:g}×" + (f", aim {aim:g}×" if aim else ""),
+                    "reached": None if measured is None else measured["median"] >= least,
+                }
+            )
+    return rows
