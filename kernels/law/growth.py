@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kernels.elementary import expm1
 from kernels.law import automation, governance, hardware, noise, research_input, training
 from kernels.law.returns import log_returns
 from kernels.solvers.clock import Memory, State
@@ -133,7 +134,7 @@ class BareLaw:
         return -log_left
 
     def level(self, coordinate: jax.Array) -> jax.Array:
-        return coordinate if self.ceiling is None else -self.ceiling * jnp.expm1(-coordinate)
+        return coordinate if self.ceiling is None else -self.ceiling * expm1(-coordinate)
 
     def log_remaining(self, coordinate: jax.Array) -> jax.Array:
         return jnp.zeros_like(coordinate) if self.ceiling is None else -coordinate

@@ -12,10 +12,16 @@ bottlenecks.
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 
-_LIFT = 64.0
+from kernels.elementary import expm1
+
+_LEAST = 1e-30
+"""A share that is lifted, by e to the power below."""
+_LOG_LIFT = 64.0
 
 
 def log_ces(
@@ -33,13 +39,44 @@ def log_ces(
     falls = exponent <= 0
     decay = jnp.where(falls, exponent, -exponent)
     smaller, larger = jnp.where(falls, share, rest), jnp.where(falls, rest, share)
+    return jnp.where(falls, log_second, log_first) + _log_joint(smaller, larger, decay) / substitution
+
+
+@jax.custom_jvp
+def _log_joint(smaller: jax.Array, larger: jax.Array, decay: jax.Array) -> jax.Array:
+    """ln(larger + smaller·e^decay) of two shares of 1, decay ≤ 0."""
+    _, total, _ = _joint(smaller, larger, decay)
+    # Where the terms are close the sum is about 1, whose logarithm keeps no digits of what it differs by: Kahan's correction.
+    excess = smaller * expm1(decay)
+    # Not 1 + excess, less 1 below: the compiler would take that for the excess itself.
+    rounded = (2 + 2 * excess) * 0.5
     close = decay > -1
-    near = jnp.log1p(smaller * jnp.expm1(jnp.where(close, decay, -1)))
-    # Far apart, 1 less a share would cancel against a weight of nearly 1. A weight of nearly 0 is lifted out of what underflows.
-    lift = jnp.where(larger < 1e-30, _LIFT, 0)
-    raised = jnp.maximum(larger, 1e-37) * jnp.exp(lift)
-    far = jnp.log(raised + smaller * jnp.exp(jnp.where(close, -1, decay) + lift)) - lift
-    return jnp.where(falls, log_second, log_first) + jnp.where(close, near, far) / substitution
+    logarithm = jnp.log(jnp.where(close, rounded, total))
+    lost = jnp.where(rounded == 1, 1, rounded - 1)
+    series = excess * (1 - excess * (0.5 - excess * (1 / 3 - excess / 4)))
+    # By the series where its fifth term is below the last digit.
+    few = 0.02 if decay.dtype == jnp.float32 else 1e-4
+    near = jnp.where(jnp.abs(excess) < few, series, logarithm * (excess / lost))
+    return jnp.where(close, near, logarithm - jnp.where(larger < _LEAST, _LOG_LIFT, 0))
+
+
+@_log_joint.defjvp
+def _log_joint_jvp(
+    primals: tuple[jax.Array, jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    smaller, larger, decay = primals
+    power, total, lift = _joint(smaller, larger, decay)
+    by_smaller, by_larger, by_decay = tangents
+    change = (power * (smaller * by_decay + by_smaller) + lift * by_larger) / total
+    return _log_joint(smaller, larger, decay), change
+
+
+def _joint(smaller: jax.Array, larger: jax.Array, decay: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """e^decay, larger + smaller·e^decay, and by what both are multiplied: a share of nearly 0 is lifted out of what underflows."""
+    tiny = (larger < _LEAST) & (decay <= -1)
+    lift = jnp.where(tiny, math.exp(_LOG_LIFT), 1).astype(decay.dtype)
+    power = jnp.exp(jnp.where(tiny, decay + _LOG_LIFT, decay))
+    return power, jnp.maximum(larger, 1e-37) * lift + smaller * power, lift
 
 
 def log_research_input(

@@ -115,19 +115,25 @@ def clock_rate(system: System, rates: State) -> jax.Array:
 
 
 class Step(NamedTuple):
-    """What a step adds to each state, and the estimated errors of each."""
+    """What a step adds to each state, the estimated errors of each, and the rates at its end where the method has asked for them."""
 
     added: State
     errors: tuple[State, ...]
+    rates_at_end: State | None
 
 
 def take_step(
-    tableau: Tableau, rates: Callable[[State], State], unit: Callable[[State], jax.Array], state: State, stride: jax.Array
+    tableau: Tableau,
+    rates: Callable[[State], State],
+    unit: Callable[[State], jax.Array],
+    state: State,
+    stride: jax.Array,
+    rates_at_start: State | None = None,
 ) -> Step:
-    """One step of length `stride` in the variable v with dv/dt = `unit`(rates): the clock, time or the coordinate."""
+    """One step of length `stride` in the variable v with dv/dt = `unit`(rates): the clock, time or the coordinate. The rates at the start
+    are given where they are known."""
 
-    def slopes(at: State) -> State:
-        found = rates(at)
+    def slopes(found: State) -> State:
         scale = 1 / unit(found)
         return (scale, *(rate * scale for rate in found))
 
@@ -141,23 +147,32 @@ def take_step(
         # Term by term: a product of arrays would round otherwise for other numbers of lanes.
         return tuple(stride * sum((weights[i] * stage[i] for i in range(1, count)), weights[0] * stage[0]) for stage in stages)
 
-    def stage(index: jax.Array, carry: tuple[State, tuple[jax.Array, ...]]) -> tuple[State, tuple[jax.Array, ...]]:
-        trial, stages = carry
-        found = slopes(trial)
-        stages = tuple(lax.dynamic_update_index_in_dim(kept, one, index, 0) for kept, one in zip(stages, found, strict=True))
+    def kept(stages: tuple[jax.Array, ...], found: State, index: jax.Array | int) -> tuple[State, tuple[jax.Array, ...]]:
+        """The next trial point, and the stages with this one."""
+        stages = tuple(lax.dynamic_update_index_in_dim(rows, one, index, 0) for rows, one in zip(stages, found, strict=True))
         added = sums(lax.dynamic_index_in_dim(jnp.asarray(rows, dtype), index, 0, keepdims=False), stages)
         return tuple(value + more for value, more in zip(state, added, strict=True)), stages
 
+    def stage(index: jax.Array, carry: tuple[State, tuple[jax.Array, ...]]) -> tuple[State, tuple[jax.Array, ...]]:
+        trial, stages = carry
+        return kept(stages, slopes(rates(trial)), index)
+
     shape = jnp.broadcast_shapes(*(value.shape for value in state), stride.shape)
     trial = tuple(jnp.broadcast_to(value, shape) for value in state)
-    _, stages = lax.fori_loop(0, count, stage, (trial, tuple(jnp.zeros((count, *shape), dtype) for _ in state)))
+    stages = tuple(jnp.zeros((count, *shape), dtype) for _ in state)
+    begun = 0
+    if rates_at_start is not None:
+        first = tuple(jnp.broadcast_to(value, shape) for value in slopes(rates_at_start))
+        (trial, stages), begun = kept(stages, first, 0), 1
+    _, stages = lax.fori_loop(begun, count, stage, (trial, stages))
     added = sums(jnp.asarray(tableau.b, dtype), stages)
     errors = tuple(sums(jnp.asarray(weights[:count], dtype), stages) for weights in tableau.errors)
+    at_end: State | None = None
     if len(tableau.errors[0]) > count:
-        last = slopes(tuple(value + more for value, more in zip(state, added, strict=True)))
+        at_end = rates(tuple(value + more for value, more in zip(state, added, strict=True)))
         weight = tableau.errors[0][count]
-        errors = (tuple(error + stride * weight * slope for error, slope in zip(errors[0], last, strict=True)),)
-    return Step(added, errors)
+        errors = (tuple(error + stride * weight * slope for error, slope in zip(errors[0], slopes(at_end), strict=True)),)
+    return Step(added, errors, at_end)
 
 
 def _error(step: Step, state: State, tolerance: float) -> jax.Array:
@@ -241,9 +256,11 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
             lambda found: jnp.where(in_time, rate, clock_rate(system, found)),
             state,
             stride,
+            rates_now,
         )
         after = tuple(value + more for value, more in zip(state, step.added, strict=True))
         after = (jnp.where(in_time, ending, after[0]), *after[1:])
+        rates_after = system.rates(after, memory) if step.rates_at_end is None else step.rates_at_end
         error = _error(step, state, tolerance)
         factor = jnp.clip(0.9 * jnp.maximum(error, 1e-12) ** (-1 / tableau.error_order), 0.2, 6.0)
         good = error <= 1
@@ -252,7 +269,6 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         again, elapsed = jnp.zeros_like(stride), step.added[0]
         landed: list[jax.Array] = []
         if system.crosses:
-            rates_after = system.rates(after, memory)
             rate_after = jnp.where(in_time, rate, clock_rate(system, rates_after))
             slopes_after = (1 / rate_after, *(value / rate_after for value in rates_after))
             ends, end_slopes = jax.jvp(lambda *at: system.crossings(at, memory), after, slopes_after)
@@ -287,7 +303,7 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
             put(kept.states, state, place), put(kept.memories, memory, place), stride_row, elapsed_row, put(kept.before, before, place)
         )
         # What is left of a pace that rises by so much a unit of its coordinate.
-        speed_before, speed = rates_now[0], system.rates(after, memory)[0]
+        speed_before, speed = rates_now[0], rates_after[0]
         gained = after[1] - state[1]
         steepness = jnp.log(speed / speed_before) / jnp.where(gained > 0, gained, 1)
         tail = jnp.where((gained > 0) & (steepness > 0), 1 / (steepness * speed), jnp.inf)
