@@ -4,13 +4,14 @@
     …
     <!-- /benchmark -->
 
-What stands between them is replaced. `python -m benchmarks tables` writes; a test checks that nothing would change.
+`benchmark:kernels figures` is its first table alone. What stands between them is replaced. `python -m benchmarks tables` writes; a test checks that nothing would change.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import SUITES
@@ -19,7 +20,7 @@ from benchmarks.record import Record, Table, read
 from benchmarks.show import environment_line, rows
 
 RESULTS = ROOT / "benchmarks" / "results"
-_MARKED = re.compile(r"(<!-- benchmark:(\w+) -->\n).*?(<!-- /benchmark -->)", re.DOTALL)
+_MARKED = re.compile(r"(<!-- benchmark:(\w+)( figures)? -->\n).*?(<!-- /benchmark -->)", re.DOTALL)
 
 
 def committed() -> dict[str, Record]:
@@ -41,7 +42,9 @@ def rewritten(text: str, records: Mapping[str, Record]) -> str:
             raise KeyError(f"benchmark:{suite}: there is no such suite; there are {', '.join(SUITES)}")
         if suite not in records:
             return found[0]
-        return f"{found[1]}{markdown(records[suite])}{found[3]}"
+        record = records[suite]
+        shown = replace(record, tables=record.tables[:1]) if found[3] else record
+        return f"{found[1]}{markdown(shown)}{found[4]}"
 
     return _MARKED.sub(table, text)
 

@@ -35,7 +35,9 @@ class ScipyLaw:
         def slope(at: float, state: NDArray[Any]) -> Any:
             return [doubling_time(np, law, given, at)] if law.levels else rates(np, law, given, at, tuple(state))
 
-        found = solve_ivp(slope, (0.0, asked[-1]), begin, method=self._method, t_eval=asked, rtol=self._relative, atol=absolute)
+        # A trial point may lie where nothing is finite; the step is then taken again.
+        with np.errstate(all="ignore"):
+            found = solve_ivp(slope, (0.0, asked[-1]), begin, method=self._method, t_eval=asked, rtol=self._relative, atol=absolute)
         values = np.asarray(found.y[0])
         return np.where(values > given["horizon"], np.inf, values) if law.levels else values
 

@@ -150,6 +150,7 @@ class GrowthLaw(Model):
         Option("automation", ("full", "ramp", "logistic"), "how the automated share of research tasks grows"),
         Option("automation_clock", ("time", "effective_compute"), "what the ramp of automation follows"),
         Option("noise", ("none", "pace", "breakthroughs", "both"), "whether the pace wanders, and software jumps, at random"),
+        Option("solver", ("automatic", "quadrature", "clock"), "quadrature where progress depends on software alone, else the mixed clock"),
     )
 
     has_years_of_progress = True
@@ -179,6 +180,9 @@ class GrowthLaw(Model):
         low, high = bounds["elasticity_of_substitution"]
         if low == 0 < high:
             raise ModelError("elasticity_of_substitution", "0 lies outside its support", "keep it within (0, inf)")
+        if options["solver"] == "quadrature" and not _is_in_software(options, bounds):
+            problem = "progress does not depend on software alone, or turns too sharply for panels"
+            raise ModelError("solver", f'"quadrature": {problem}', 'use solver = "automatic" or "clock"')
         if options["training"] == "exponent":
             self._check_exponent(options)
         if options["noise"] != "none":
@@ -239,7 +243,7 @@ class GrowthLaw(Model):
                 raise ModelError(f"automation_start_{unit}", problem, f"keep it below automation_end_{unit}")
 
     def budget(self, options: Options, bounds: Bounds, tolerance: float) -> Budget:
-        if _is_in_software(options, bounds):
+        if options["solver"] != "clock" and _is_in_software(options, bounds):
             return _panels(options, bounds, tolerance)
         if options["noise"] in ("pace", "both"):
             # A tolerance that suits the grid of a path is none for the steps between.

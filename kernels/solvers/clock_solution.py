@@ -325,28 +325,40 @@ class ClockSolution(Solution):
     def _shortest(self, amount: jax.Array, last: jax.Array) -> jax.Array:
         """Months of the fastest window: sought where both its ends are equally fast, within the stretch that holds it."""
         stretch = jax.tree.map(lax.stop_gradient, fastest_stretch(self._pieces, self._track.used, amount, jnp.maximum(last - amount, 0)))
-        place = self._place(jnp.stack([stretch.first, stretch.last]))
 
         def ends_of(start: jax.Array) -> jax.Array:
-            ends = self.system.coordinate(jnp.stack([start, start + amount]))
+            return self.system.coordinate(jnp.stack([start, start + amount]))
+
+        def steps_of(ends: jax.Array) -> jax.Array:
+            coordinates = self._track.states[1]
+            return jnp.concatenate([self._last_before(coordinates, ends[:1]), self._last_before(coordinates, ends[1:], strictly=True)])
+
+        def inside(place: _Place, ends: jax.Array) -> jax.Array:
             return jnp.clip(ends, place.state[1], place.end[1])
 
         def rising(start: jax.Array) -> jax.Array:
-            paces = self.system.log_paces(self._reach(place, ends_of(start), axis=1), place.memory)[0]
+            ends = ends_of(start)
+            place = self._place(steps_of(ends))
+            paces = self.system.log_paces(self._reach(place, inside(place, ends), axis=1), place.memory)[0]
             return paces[0] - paces[1]
 
-        middle = sign_change(rising, stretch.low, stretch.high, 5 if amount.dtype == jnp.float32 else 9)
-        number = jnp.arange(len(self._track.elapsed), dtype=jnp.int32)[:, None]
-        between = jnp.sum(jnp.where((number >= stretch.first) & (number < stretch.last), self._track.elapsed, 0), axis=0)
-        tiny = jnp.asarray(1e-30, amount.dtype)
-        best = jnp.full_like(amount, jnp.inf)
-        for start in (stretch.low, lax.stop_gradient(middle), stretch.high):
-            step = take_step(
-                self.stepping.tableau,
-                partial(self._rates, place.memory),
-                lambda found: jnp.maximum(found[0], tiny),
-                place.state,
-                ends_of(start) - place.state[1],
-            )
-            best = jnp.minimum(best, between + step.added[0][1] - step.added[0][0])
-        return best
+        # What is known between the steps may have put it into the wrong one of two that touch.
+        middle = sign_change(rising, stretch.low_beside, stretch.high_beside, 6 if amount.dtype == jnp.float32 else 9, halvings=2)
+        middle = lax.stop_gradient(middle)
+        known, found = jnp.stack([stretch.first, stretch.last]), steps_of(ends_of(middle))
+        ends = jnp.stack([ends_of(start) for start in (stretch.low, middle, stretch.high)], axis=1)
+        steps = jnp.stack([known, found, known], axis=1)
+        # (2, 3, lanes): both ends of three windows.
+        flat = self._place(steps.reshape(6, -1))
+        place: _Place = jax.tree.map(lambda row: row.reshape(steps.shape), flat)
+        step = take_step(
+            self.stepping.tableau,
+            partial(self._rates, place.memory),
+            lambda found: jnp.maximum(found[0], jnp.asarray(1e-30, amount.dtype)),
+            place.state,
+            inside(place, ends) - place.state[1],
+        )
+        number = jnp.arange(len(self._track.elapsed), dtype=jnp.int32)[:, None, None]
+        elapsed = self._track.elapsed[:, None]
+        between = jnp.sum(jnp.where((number >= steps[0]) & (number < steps[1]), elapsed, 0), axis=0)
+        return jnp.min(between + step.added[0][1] - step.added[0][0], axis=0)

@@ -356,9 +356,12 @@ class QuadratureSolution(Solution):
         if self._mapped is not None and not self._narrow:
             # In w, which spares a logarithm a node: in float64 that is most of the work.
             first, last = (self._coordinate(jnp.full_like(self.horizon, level)) for level in (start, end))
-            first, last = lax.optimization_barrier((first, last))
+            # Kept apart, or both would be computed again at every node.
+            kept: Callable[..., tuple[jax.Array, jax.Array]] = lax.optimization_barrier
+            first, last = kept((first, last))
             rows = jnp.exp(self._log_integrand(first + (last - first) * nodes.reshape(-1, 1)))
-            return (last - first) * _weighted_sum(weights, rows)
+            months: jax.Array = (last - first) * _weighted_sum(weights, rows)
+            return months
         # Few levels are asked, outside loops: arrays of all the points compile fastest here.
         column = nodes.reshape(-1, 1)
         if self.kink is None:

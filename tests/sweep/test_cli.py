@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -367,6 +369,12 @@ sys.exit(f"imported {{heavy}}" if heavy else 0)
 CONFIGS = sorted(path.stem for path in configs_directory().glob("*.toml"))
 PUBLISHED = [name for name in CONFIGS if "[published]" in (configs_directory() / f"{name}.toml").read_text(encoding="utf-8")]
 SMALL = ["--set", "axes.returns.points=4", "--set", "axes.distance_to_limits.points=3"]
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "models"
+DRAWN_ON_PAGES = {
+    name: draws
+    for page in sorted(PAGES.glob("*.md"))
+    for name, draws in re.findall(r"^siesweep run configs/(\w+)\.toml --draws (\d+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+}
 ONE_DRAW = ("toy_model", "returns_law", "stepping_on_toes", "interviews", "compute_bottleneck_limits")
 
 
@@ -374,7 +382,8 @@ ONE_DRAW = ("toy_model", "returns_law", "stepping_on_toes", "interviews", "compu
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_config_runs_end_to_end(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    few = [] if name in ONE_DRAW else ["--draws", "3000"]
+    # As the model's page runs it, so that its program is compiled once for both.
+    few = [] if name in ONE_DRAW else ["--draws", DRAWN_ON_PAGES.get(name, "3000")]
     if name in ("phase_returns_ceiling", "sie_phase"):
         few += SMALL
     if name == "sie_phase":

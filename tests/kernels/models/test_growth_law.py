@@ -295,6 +295,21 @@ def test_float32_is_close_to_float64(index: Any) -> None:
     assert np.mean(error <= allowed) >= 0.999
 
 
+@pytest.mark.slow
+def test_either_solver_gives_the_same() -> None:
+    options = {"research_input": "ces", "ceiling": "linear"}
+    given = {"returns": np.array([0.8, 1.4, 3.0]), "distance_to_limits": np.array([20.0, 30.0, 60.0]), "horizon": 120.0}
+
+    def question(solution: Any, _: Any) -> Any:
+        paces = solution.paces()
+        return *solution.levels((3.0, 30.0)), solution.dates(DOUBLINGS), solution.shortest_durations((1.0, 8.0)), paces.highest
+
+    found = [ask(NAME, {**options, "solver": solver}, question, **given) for solver in ("automatic", "quadrature", "clock")]
+    for one, other, stepped in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, stepped, rtol=1e-9)
+
+
 # --- what it does not take ----------------------------------------------------------------------------------------------------------------
 
 
@@ -325,6 +340,8 @@ def test_float32_is_close_to_float64(index: Any) -> None:
         ({"automation": "logistic"}, {"task_substitution_parameter": 1}, "task_substitution_parameter"),
         ({"automation": "ramp"}, {"automation_start_time": 60}, "automation_start_time"),
         ({"ceiling": "glass"}, {}, "ceiling"),
+        ({"solver": "quadrature", "training": "lag"}, {}, "solver"),
+        ({"solver": "quadrature", "research_input": "ces"}, {"substitution_parameter": -30}, "solver"),
     ],
 )
 def test_what_it_refuses(options: Any, parameters: Any, key: Any) -> None:
