@@ -4,7 +4,8 @@
     …
     <!-- /benchmark -->
 
-`benchmark:kernels figures` is its first table alone. What stands between them is replaced. `python -m benchmarks tables` writes; a test checks that nothing would change.
+`benchmark:kernels figures` is its first table alone. What stands between them is replaced. `python -m benchmarks tables` writes; a test
+checks that nothing would change.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks.laws import Law
 from kernels.solvers.budget import Budget
-from kernels.solvers.quadrature import BENDS, direct_edges
+from kernels.solvers.panels import direct_edges
+from kernels.solvers.quadrature import BENDS
 
 LAWS = ("labour, linear ceiling", "CES, linear ceiling, growing hardware")
 """The laws that are written in C."""

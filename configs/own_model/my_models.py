@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from kernels.models import Bounds, Budget, Model, Options, Parameter
-from kernels.solvers.quadrature import QuadratureSolution, panels_for
+from kernels.solvers.panels import panels_for
+from kernels.solvers.quadrature import QuadratureSolution
 
 
 class SlowingSoftware(Model):

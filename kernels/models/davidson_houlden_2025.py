@@ -25,7 +25,8 @@ import jax.numpy as jnp
 from kernels.models.gradual_boost import GradualBoost
 from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter
 from kernels.solvers.budget import Budget
-from kernels.solvers.quadrature import QuadratureSolution, panels_for
+from kernels.solvers.panels import panels_for
+from kernels.solvers.quadrature import QuadratureSolution
 from kernels.solvers.recursion import RecursionSolution, solve_recursion
 from kernels.solvers.solution import Solution
 from kernels.solvers.time_change import TimeChangedSolution

@@ -16,13 +16,15 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 
-from kernels.law.growth import BareLaw, GrowthSystem
+from kernels.law.bare_law import BareLaw
+from kernels.law.growth import GrowthSystem
 from kernels.law.noise import POINTS
 from kernels.models.model import PATH, Bounds, Model, ModelError, Option, Options, Parameter
 from kernels.solvers.budget import Budget
 from kernels.solvers.clock import Stepping
 from kernels.solvers.clock_solution import ClockSolution
-from kernels.solvers.quadrature import QuadratureSolution, panels_for
+from kernels.solvers.panels import panels_for
+from kernels.solvers.quadrature import QuadratureSolution
 from kernels.solvers.solution import Solution
 
 _INFINITE = math.inf

@@ -24,7 +24,8 @@ import jax.numpy as jnp
 from kernels.law.returns import log_returns
 from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter
 from kernels.solvers.budget import Budget
-from kernels.solvers.quadrature import QuadratureSolution, first_doubling_scale, panels_for
+from kernels.solvers.panels import first_doubling_scale, panels_for
+from kernels.solvers.quadrature import QuadratureSolution
 
 
 class ReturnsLaw(Model):

@@ -6,6 +6,7 @@ in software, or in time, itself, which ends on it exactly. Both have the order o
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -26,15 +27,17 @@ class SoftwareSystem(System):
 
     ceiling: jax.Array | None
 
+    @abstractmethod
     def coordinate(self, level: jax.Array) -> jax.Array:
-        raise NotImplementedError
+        """The coordinate of a level in doublings."""
 
+    @abstractmethod
     def level(self, coordinate: jax.Array) -> jax.Array:
-        raise NotImplementedError
+        """The level in doublings at a coordinate."""
 
+    @abstractmethod
     def log_paces(self, state: State, memory: Memory) -> tuple[jax.Array, jax.Array]:
         """ln of the pace in doublings a month, as it is and before policy."""
-        raise NotImplementedError
 
 
 class _Place(NamedTuple):

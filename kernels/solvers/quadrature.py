@@ -10,33 +10,27 @@ nothing that float64 could show. Dates and levels between the edges are integrat
 
 Domain: laws whose doubling time falls and then rises, or does only one of these (a single valley); the fastest window is then unique. They
 are smooth but for a kink, where a panel ends.
-
-Source of the error bound: the Gauss–Legendre remainder for e^(cz) on [0, 1], c^(2n) (n!)^4 / ((2n + 1) (2n)!^3).
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from kernels.elementary import expm1
 from kernels.solvers.budget import Budget
+from kernels.solvers.panels import CHANGE, direct_edges, gauss_legendre, weighted_sum
 from kernels.solvers.search import best_of, root_of, sign_change
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
 from kernels.solvers.windows import Pieces, fastest_stretch
-
-_CHANGE = 8.0
-"""ln of the factor by which the integrand may change over a panel."""
 
 BENDS = {"float32": ((0.05, 3.0), (1e-6, 8.0)), "float64": ((1e-3, 3.0), (1e-13, 16.0))}
 """Widest panel in w whose slope changes by more than so much: beside an exponential, e^(c·e^(−w)) has powers of e^(−w) in it."""
@@ -44,74 +38,11 @@ BENDS = {"float32": ((0.05, 3.0), (1e-6, 8.0)), "float64": ((1e-3, 3.0), (1e-13,
 _CURVE = {"float32": 6.0, "float64": 8.0}
 """Where w = x: by how much the integrand's logarithm may change over a panel for the bend of it alone."""
 
-_PITCHES = 24
-"""Places at which the width of panels far from every ceiling is known."""
-
 _PARTS = 4
 """Parts of a panel, where a law with several valleys is looked at for the deepest and for the fastest window."""
 
 _WINDOW_EDGES = {"float32": (0.0, 0.06, 0.25, 0.75, 0.94, 1.0), "float64": (0.0, 0.03, 0.1, 0.3, 0.7, 0.9, 0.97, 1.0)}
 """Panels of a window, graded toward both ends, where a window around the fastest pace has its time."""
-
-
-def panels_for(
-    tolerance: float, steepest: Callable[[float], float], nearest_ceiling: float, deepest: float, regular: bool = False
-) -> Budget:
-    """Panels and nodes for a relative error within `tolerance`.
-
-    `steepest(share)` bounds |d ln T/dx| over all trajectories up to that share of the way to the ceiling (of MOST_DOUBLINGS without one);
-    `nearest_ceiling` is the least number of doublings to it; `deepest` bounds ln of how much shorter T becomes on the way;
-    `regular` says that they are regular at it.
-    """
-    # Far from every ceiling: short of the nearest, or while one beyond what is followed is far off.
-    whole, share = (nearest_ceiling, 0.9) if nearest_ceiling < MOST_DOUBLINGS else (MOST_DOUBLINGS, 0.1)
-
-    def pitch(way: float) -> float:
-        # Half of what is left to the ceiling keeps that singularity out of the way.
-        left = 16.0 if nearest_ceiling == math.inf else (1 - way) * nearest_ceiling / 2
-        return min(_CHANGE / max(steepest(way), 1e-3), 16.0, left)
-
-    ways = [share * place / _PITCHES for place in range(_PITCHES + 1)]
-    pitches = tuple((way * whole, pitch(way)) for way in ways)
-    direct = share * whole
-    # Measured, with some to spare: once T is too small to matter panels widen by a factor each, down a valley and up again.
-    valley = 0.0 if nearest_ceiling == math.inf else math.log2(1 + deepest / _CHANGE)
-    if tolerance > 1e-8:
-        return Budget(math.ceil(5 + 1.6 * valley) + (6 if regular else 0), 8, direct, pitches)
-    # Of an exponential over such a panel 12 nodes leave 4e-17; the others are for what is not one.
-    nodes = 12 if tolerance > 1e-10 else 16
-    return Budget(math.ceil(7 + 2.4 * valley) + (4 if regular else 0), nodes, direct, pitches)
-
-
-def direct_edges(start: float, end: float, budget: Budget) -> list[float]:
-    """Where panels far from every ceiling begin and end, in doublings: as few as the budget's pitches allow, by one share of them all."""
-    levels, pitches = zip(*budget.pitches, strict=True)
-
-    def edges(share: float) -> list[float]:
-        found = [start]
-        while found[-1] < end:
-            here = found[-1]
-            width = float(np.interp(here, levels, pitches))
-            found.append(here + share * min(width, float(np.interp(here + width, levels, pitches))))
-        return found
-
-    count, least, most = len(edges(1.0)), 0.5, 1.0
-    for _ in range(30):
-        share = (least + most) / 2
-        least, most = (least, share) if len(edges(share)) == count else (share, most)
-    return [*edges(most)[:-1], end]
-
-
-def _gauss_legendre(count: int, dtype: jnp.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on [0, 1]."""
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    return ((nodes + 1) / 2).astype(dtype), (weights / 2).astype(dtype)
-
-
-def _weighted_sum(weights: np.ndarray, rows: Iterable[jax.Array]) -> jax.Array:
-    """Σ weights·rows, in a fixed order."""
-    total: jax.Array = functools.reduce(jnp.add, (weight * row for weight, row in zip(weights, rows, strict=True)))
-    return total
 
 
 class _Panels(NamedTuple):
@@ -201,7 +132,7 @@ class QuadratureSolution(Solution):
 
     def _integral(self, start: jax.Array, end: jax.Array) -> jax.Array:
         """Months between two values of w with no kink between them, shape as theirs."""
-        nodes, weights = _gauss_legendre(self.budget.nodes, self.horizon.dtype)
+        nodes, weights = gauss_legendre(self.budget.nodes, self.horizon.dtype)
         width = end - start
         if self.budget.compact:
             points, shares = jnp.asarray(nodes), jnp.asarray(weights)
@@ -212,7 +143,7 @@ class QuadratureSolution(Solution):
             summed: jax.Array = lax.fori_loop(0, len(nodes), add, jnp.zeros_like(width))
             return width * summed
         # One array a node: of slices of one array, inside a loop, the compiler makes scalar code.
-        return width * _weighted_sum(weights, (jnp.exp(self._log_integrand(start + width * node)) for node in nodes))
+        return width * weighted_sum(weights, (jnp.exp(self._log_integrand(start + width * node)) for node in nodes))
 
     # --- the panels ------------------------------------------------------------------------------------------------------------------
 
@@ -237,7 +168,7 @@ class QuadratureSolution(Solution):
             place, (w, time, log, slope), _, rows = walk
             # ln of how far the integrand is below what matters beside the time already elapsed.
             below = jnp.maximum(small + jnp.log(time) - log, 0)
-            allowed = _CHANGE + below
+            allowed = CHANGE + below
             # The law need not be defined beyond its end, nor be the same function beyond a kink.
             stop = end if kink is None else jnp.where(w < kink, jnp.minimum(kink, end), end)
             furthest = stop - w
@@ -352,7 +283,7 @@ class QuadratureSolution(Solution):
     def _direct_integral(self, start: float, end: float) -> jax.Array:
         """Months between two levels that are far from every ceiling, shape (lanes,)."""
         dtype = self.horizon.dtype
-        nodes, weights = _gauss_legendre(self.budget.nodes, dtype)
+        nodes, weights = gauss_legendre(self.budget.nodes, dtype)
         if self._mapped is not None and not self._narrow:
             # In w, which spares a logarithm a node: in float64 that is most of the work.
             first, last = (self._coordinate(jnp.full_like(self.horizon, level)) for level in (start, end))
@@ -360,18 +291,18 @@ class QuadratureSolution(Solution):
             kept: Callable[..., tuple[jax.Array, jax.Array]] = lax.optimization_barrier
             first, last = kept((first, last))
             rows = jnp.exp(self._log_integrand(first + (last - first) * nodes.reshape(-1, 1)))
-            months: jax.Array = (last - first) * _weighted_sum(weights, rows)
+            months: jax.Array = (last - first) * weighted_sum(weights, rows)
             return months
         # Few levels are asked, outside loops: arrays of all the points compile fastest here.
         column = nodes.reshape(-1, 1)
         if self.kink is None:
             points = (start + (end - start) * nodes.astype(float)).astype(dtype)
             rows = self._time_at(jnp.broadcast_to(points[:, None], (len(points), *self.horizon.shape)))
-            return _weighted_sum(weights * dtype.type(end - start), rows)
+            return weighted_sum(weights * dtype.type(end - start), rows)
         kink = jnp.clip(self.kink, start, end)
         below, above = kink - start, end - kink
-        before = below * _weighted_sum(weights, self._time_at(start + below * column))
-        return before + above * _weighted_sum(weights, self._time_at(kink + above * column))
+        before = below * weighted_sum(weights, self._time_at(start + below * column))
+        return before + above * weighted_sum(weights, self._time_at(kink + above * column))
 
     def _time_at(self, x: jax.Array) -> jax.Array:
         """T at levels far from every ceiling, months."""
@@ -614,18 +545,3 @@ class QuadratureSolution(Solution):
             # A blow-up passes every pace.
             date = jnp.where(~met & (self._arrival <= self.horizon), self._arrival, date)
         return date
-
-
-def first_doubling_scale(
-    log_ratio: Callable[[jax.Array, jax.Array], jax.Array], ceiling: jax.Array | None, like: jax.Array, nodes: int
-) -> jax.Array:
-    """∫₀¹ T(x)/T(0) dx, shape (lanes,): what T(0) is divided by so that the first doubling takes the time given (geometric convention)."""
-    points, weights = _gauss_legendre(nodes, like.dtype)
-    pieces = 4
-    shares = np.concatenate([(piece + points) / pieces for piece in range(pieces)])
-    weights = np.tile(weights / pieces, pieces)
-    if ceiling is None:
-        return _weighted_sum(weights, (jnp.exp(log_ratio(share * jnp.ones_like(like), jnp.zeros_like(like))) for share in shares))
-    end = -jnp.log1p(-1 / ceiling)
-    places = (end * share for share in shares)
-    return end * ceiling * _weighted_sum(weights, (jnp.exp(log_ratio(-ceiling * jnp.expm1(-w), -w) - w) for w in places))
