@@ -94,7 +94,7 @@ def measure(small: bool = False) -> Record:
             tables.append(table)
             figures += _figures(law, precision, found)
         compiled.append({"law": law.name, **took})
-    tables += [_off(size, on), Table("Trace, compile and first result of a kernel, nothing cached", _COMPILED, tuple(compiled))]
+    tables += [_off(size, on), Table("Compile and first result", _COMPILED, tuple(compiled))]
     return Record("laws", small, (Table("Figures asked on two cores", FIGURES, tuple(figures)), *tables), held)
 
 

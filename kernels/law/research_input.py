@@ -67,7 +67,9 @@ def _log_joint_jvp(
     smaller, larger, decay = primals
     power, total, lift = _joint(smaller, larger, decay)
     by_smaller, by_larger, by_decay = tangents
-    change = (power * (smaller * by_decay + by_smaller) + lift * by_larger) / total
+    # Close together, where the shares change by opposite amounts, of which nothing may be left over: it would be divided by a ρ near 0.
+    weights = jnp.where(decay > -1, expm1(decay) * by_smaller, power * by_smaller + lift * by_larger)
+    change = (power * smaller * by_decay + weights) / total
     return _log_joint(smaller, larger, decay), change
 
 

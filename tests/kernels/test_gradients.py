@@ -99,7 +99,11 @@ def test_dates_of_constant_returns_have_their_closed_form() -> None:
 
 
 @pytest.mark.parametrize(
-    "ceiling", ["constant", *(pytest.param(ceiling, marks=pytest.mark.slow) for ceiling in ("linear", "log_distance"))]
+    "ceiling",
+    [
+        "constant",
+        *(pytest.param(ceiling, marks=mark) for ceiling, mark in (("linear", pytest.mark.slow), ("log_distance", pytest.mark.soak))),
+    ],
 )
 def test_gradients_of_the_returns_law(ceiling: Any) -> None:
     outcomes = replace(ASKED, peak=True, warning=((1.2, 5.0),), years_of_progress=(6.0,))
@@ -107,7 +111,7 @@ def test_gradients_of_the_returns_law(ceiling: Any) -> None:
     _compare("returns_law", {"ceiling": ceiling}, outcomes, parameters, **RETURNS)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_gradients_of_a_level_ceiling_with_the_geometric_convention() -> None:
     asked = Outcomes(doublings=(5.0,))
     _compare("returns_law", {"ceiling": "level", "convention": "geometric"}, asked, ("returns", "distance_to_limits"), **RETURNS)
@@ -173,7 +177,11 @@ LAW = {
         ({"research_input": "ces"}, ("returns", "substitution_parameter", "labour_share")),
         ({"research_input": "labour", "governance": "pause", "ceiling": "linear"}, ("returns", "pace_threshold", "pause_length")),
         ({"research_input": "labour", "governance": "reaction"}, ("returns", "reaction_gain", "reaction_delay")),
-        ({"research_input": "labour", "training": "lag"}, ("returns", "first_training_time", "training_time_ratio")),
+        pytest.param(
+            {"research_input": "labour", "training": "lag"},
+            ("returns", "first_training_time", "training_time_ratio"),
+            marks=pytest.mark.soak,
+        ),
         ({"research_input": "labour", "training": "generations", "ceiling": "linear"}, ("returns", "first_training_time")),
         ({"research_input": "ces", "hardware": "loop", "ceiling": "linear"}, ("returns", "hardware_doubling_time", "hardware_delay")),
     ],

@@ -13,6 +13,7 @@ import pytest
 from mpmath import mp, mpf
 from scipy.optimize import brentq
 
+from tests.oracles import answers
 from tests.oracles.growth_law import solve
 from tests.oracles.growth_law_compositions import compositions, draw_parameters, is_valid, pairwise_compositions, random_composition
 from tests.oracles.growth_law_terms import Law
@@ -244,3 +245,14 @@ def test_random_compositions_are_valid_and_repeatable():
         for parameters, options in first
         if options["research_input"] == "labour"
     )
+
+
+@pytest.mark.slow
+def test_kept_answers_are_those_of_the_oracle():
+    entries = list(answers.entries().values())
+    assert len(entries) >= 200
+    for (parameters, options, doublings, times), (dates, levels, peak) in entries[::40]:
+        found = solve(parameters, options, doublings, times)
+        assert found.dates == pytest.approx(dates, rel=1e-12)
+        assert found.levels == pytest.approx(levels, rel=1e-12)
+        assert found.peak_pace == pytest.approx(peak, rel=1e-9)

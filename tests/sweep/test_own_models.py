@@ -288,14 +288,14 @@ BAD = [
     ("an import that is missing", "import nothing_of_this_name\n", "line 1: ModuleNotFoundError: No module named", "correct this line"),
     ("a budget that is none", whole("return panels_for", "return 3\n        panels_for"), "`budget` of slowing_software gives int", "Budget(…)"),
     ("solve gives nothing", whole("return QuadratureSolution(", "dict("), "`solve` of slowing_software gives NoneType", "kernels.solvers"),
-    ("solve raises", whole('jnp.log(parameters["slowing_factor"])', 'parameters["x"]'), "mine.py, line 39: KeyError: 'x'", "jax.numpy"),
+    ("solve raises", whole('jnp.log(parameters["slowing_factor"])', 'parameters["x"]'), "mine.py, line 40: KeyError: 'x'", "jax.numpy"),
     (
         "an if on a value",
         whole("        return Quad", '        if parameters["horizon"] > 1: pass\n        return Quad'),
-        "mine.py, line 40: ValueError: The truth value of an array",
+        "mine.py, line 41: ValueError: The truth value of an array",
         "compute with jax.numpy",
     ),
-    ("an array of another shape", whole("horizon=parameters", "horizon=jnp.ones(3) + 0 * parameters"), "mine.py, line 43: TypeError", "one number a trajectory"),
+    ("an array of another shape", whole("horizon=parameters", "horizon=jnp.ones(3) + 0 * parameters"), "mine.py, line 44: TypeError", "one number a trajectory"),
     ("one number for all", whole('horizon=parameters["horizon"]', "horizon=jnp.float32(9)"), "cannot be solved", "one number a trajectory"),
     (
         "one outcome for all",

@@ -111,3 +111,15 @@ def test_labour_alone_and_refusals() -> None:
         log_research_input("ces", one, one, one, None)
     with pytest.raises(ValueError, match="not a form"):
         log_research_input("quadratic", one, one, one, one)
+
+
+def test_slopes_keep_their_digits_where_the_elasticity_is_one() -> None:
+    """At ρ = 0, ln I = αℓ + (1 − α)c whatever the shares change by; the rest is given apart, and changes by what is rounded."""
+
+    def log_input(share: Any, rest: Any, labour: Any) -> Any:
+        return log_ces(share, jnp.asarray(0.0), labour, jnp.asarray(-1.0), rest=rest)
+
+    at = tuple(jnp.asarray(value) for value in (0.3, 0.7, 5.0))
+    along = tuple(jnp.asarray(value) for value in (0.2, -0.2 + 1e-17, 0.5))
+    slope = jax.jvp(log_input, at, along)[1]
+    assert float(slope) == pytest.approx(0.2 * 6.0 + 0.3 * 0.5, rel=1e-12)
