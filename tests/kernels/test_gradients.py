@@ -78,6 +78,7 @@ RETURNS = {
 }
 
 
+@pytest.mark.slow
 def test_dates_of_constant_returns_have_their_closed_form() -> None:
     """With c = λ(1 − 1/r) ln 2, t(x) = T0 (1 − e^(−cx))/c: proportional to T0; and dc/d ln r = λ ln 2/r."""
     returns, first, level = np.array([0.5, 1.3, 3.0]), 2.0, 7.0
@@ -105,6 +106,7 @@ def test_dates_of_constant_returns_have_their_closed_form() -> None:
         *(pytest.param(ceiling, marks=mark) for ceiling, mark in (("linear", pytest.mark.slow), ("log_distance", pytest.mark.soak))),
     ],
 )
+@pytest.mark.slow
 def test_gradients_of_the_returns_law(ceiling: Any) -> None:
     outcomes = replace(ASKED, peak=True, warning=((1.2, 5.0),), years_of_progress=(6.0,))
     parameters = ("initial_doubling_time", "returns", "parallel_exponent", "distance_to_limits", "recent_doubling_time")
@@ -146,6 +148,7 @@ PUBLISHED = {
         {"initial_doubling_convention": "single", "boost": "code"},
     ],
 )
+@pytest.mark.slow
 def test_gradients_of_the_published_recursion(options: Any) -> None:
     outcomes = replace(ASKED, times=(6.0, 9.0), years_of_progress=(6.0,), peak=True, warning=((12.0, 30.0),))
     _compare("davidson_houlden_2025", options, outcomes, tuple(list(PUBLISHED)[: 8 if "boost" in options else 5]), step=2e-5, **PUBLISHED)
@@ -202,6 +205,7 @@ def test_a_parameter_that_follows_another_moves_with_it() -> None:
     assert together[f"{name}initial_speedup"][0] == alone[f"{name}gradual_boost_max"][0] != 0
 
 
+@pytest.mark.slow
 def test_gradients_change_no_value_and_are_named_in_order() -> None:
     model = models.get("returns_law")
     options = model.resolve_options({"ceiling": "linear"})

@@ -77,6 +77,7 @@ def test_published_windows_are_truncated_whether_the_share_is_fixed_or_varies(pr
     assert varying.values["w"][0]
 
 
+@pytest.mark.slow
 def test_regimes_by_their_definitions() -> None:
     returns = np.array([0.5, 1.0, 2.0, 0.99])
     outcomes = Outcomes(regime=10.0)
@@ -93,6 +94,7 @@ def test_regimes_by_their_definitions() -> None:
     assert mild["exponential"][0]
 
 
+@pytest.mark.slow
 def test_an_explosion_that_ends_at_a_ceiling_stays_one() -> None:
     given = {"returns": np.array([6.0, 1.05]), "distance_to_limits": 20.0, "horizon": 100.0}
     values = _evaluate("returns_law", {"ceiling": "linear"}, Outcomes(regime=10.0), **given).values

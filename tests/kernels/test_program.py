@@ -62,6 +62,7 @@ def same(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize("lanes", [256, 4096])
+@pytest.mark.slow
 def test_sub_blocks_change_no_bit(whole, lanes):
     compiled = TileProgram(study(), TileShape(3, 3), Keep(draws=True), lanes=lanes)
     again = compiled(CELLS, 0, 3, 2 * BLOCK + 1000, KEY)
@@ -74,6 +75,7 @@ def test_sub_blocks_change_no_bit(whole, lanes):
         assert same(value, other), name
 
 
+@pytest.mark.slow
 def test_tiles_change_no_bit(whole):
     compiled = TileProgram(study(), TileShape(1, 1), Keep(draws=True))
     histograms = {name: np.zeros_like(value) for name, value in whole.items() if name.startswith("histogram/")}
@@ -95,12 +97,14 @@ def test_tiles_change_no_bit(whole):
 
 
 @pytest.mark.skipif(len(jax.devices()) < 2, reason="one device")
+@pytest.mark.slow
 def test_devices_change_no_bit(whole):
     compiled = TileProgram(study(), TileShape(3, 3), Keep(draws=True))
     again = compiled(CELLS, 0, 3, 2 * BLOCK + 1000, KEY, jax.devices()[1])
     assert all(same(value, np.asarray(again[name])) for name, value in whole.items())
 
 
+@pytest.mark.slow
 def test_the_width_of_vectors_changes_no_bit(whole, monkeypatch):
     monkeypatch.setattr(program, "compiler_options", lambda: {"xla_cpu_prefer_vector_width": "256"})
     again = TileProgram(study(), TileShape(3, 3), Keep(draws=True))(CELLS, 0, 3, 2 * BLOCK + 1000, KEY)
@@ -149,6 +153,7 @@ def test_the_audit_covers_one_draw_in_256_of_all_replicates(whole):
     assert whole["differ"].sum() == 0
 
 
+@pytest.mark.slow
 def test_the_audit_finds_a_planted_error(monkeypatch):
     dates = RecursionSolution.dates
 
@@ -162,6 +167,7 @@ def test_the_audit_finds_a_planted_error(monkeypatch):
     assert np.asarray(found["error"])[0, 0, 2] < 1e-5
 
 
+@pytest.mark.slow
 def test_a_trajectory_that_turns_nan_is_counted_as_failed(monkeypatch):
     dates = RecursionSolution.dates
     monkeypatch.setattr(
@@ -175,6 +181,7 @@ def test_a_trajectory_that_turns_nan_is_counted_as_failed(monkeypatch):
     assert found["finite"].max() <= found["valid"].max()
 
 
+@pytest.mark.slow
 def test_kept_paths_are_the_levels_of_the_draws():
     setting = dataclasses.replace(study(), outcomes=Outcomes(times=(12.0, 24.0)))
     found = TileProgram(setting, TileShape(1, 2), Keep(draws=True, times=(0.0, 12.0, 24.0), every=64))(CELLS[:1], 0, 2, 6000, KEY)

@@ -42,6 +42,7 @@ def test_every_edge_begins_its_bin(scale: Any, per_octave: Any) -> None:
 @pytest.mark.parametrize("scale", SCALES)
 @settings(max_examples=60, deadline=None)
 @given(values=st.lists(FLOATS, min_size=1, max_size=40))
+@pytest.mark.slow
 def test_index_finds_the_bin(scale: Any, values: Any) -> None:
     bins = Bins(scale, 32)
     array = np.array(values, np.float32)
@@ -88,6 +89,7 @@ def test_infinity_has_a_bin_of_its_own() -> None:
     replicates=st.sampled_from([1, 2, 4]),
     cut=st.sampled_from([1, 2, 4, 8]),
 )
+@pytest.mark.slow
 def test_pairwise_sums_are_near_exact_and_split_anywhere_in_powers_of_two(values: Any, replicates: Any, cut: Any) -> None:
     rows = 64
     array = np.resize(np.array(values, np.float32), rows * replicates)

@@ -36,6 +36,7 @@ def test_dates_of_paces_of_constant_returns(precision: Any, tolerance: Any) -> N
         assert row[3] == math.inf
 
 
+@pytest.mark.slow
 def test_dates_of_paces_below_a_ceiling_agree_with_scipy() -> None:
     ceiling, multiples = 30.0, (0.5, 3.0, 40.0)
     for returns in (1.3, 2.5, 4.0):
@@ -95,6 +96,7 @@ def test_dates_of_paces_under_a_boost_agree_with_a_dense_search(boost: Any) -> N
     assert np.isfinite(dates).any()
 
 
+@pytest.mark.slow
 def test_warning_times_are_differences_of_the_dates_reported() -> None:
     model, options = models.get("returns_law"), models.get("returns_law").resolve_options({"ceiling": "linear"})
     lanes = lanes_of("returns_law", {}, {"returns": np.array([0.7, 1.3, 2.5]), "distance_to_limits": 30.0, "horizon": 60.0})

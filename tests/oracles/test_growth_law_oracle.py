@@ -25,6 +25,7 @@ COLUMNS = [*(f"date_of_doubling_{n}" for n in DOUBLINGS), *(f"doublings_at_{n}_m
 
 
 @pytest.mark.parametrize("name", ROWS)
+@pytest.mark.slow
 def test_reference_rows(name):
     row = ROWS[name]
     result = solve(json.loads(row["parameters"]), json.loads(row["options"]), DOUBLINGS, TIMES)
@@ -127,6 +128,7 @@ def test_exponent_of_every_composition_is_the_slope_of_the_pace():
     assert slopes == pytest.approx(differences, rel=1e-8, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_generations_at_constant_returns():
     """Within a generation S^β grows linearly: x = log2(2^(βx0) + β ln2 2^(p x_d) t/T0)/β."""
     toes, returns, first, ratio = 0.8, 1.5, 2.0, 0.9
@@ -164,6 +166,7 @@ def test_lag_behind_capped_growth():
     assert later > leaves + 0.01 * (1 + 1e-5)
 
 
+@pytest.mark.slow
 def test_pause_shifts_what_comes_after_it():
     free = solve({"returns": 1.5}, {}, (1, 2, 3), []).dates
     # pace_u = 3 · 2^(x/3): the threshold is met at two doublings.

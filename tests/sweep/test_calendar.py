@@ -115,6 +115,7 @@ def siesweep(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_a_cube_keeps_the_date_and_no_number_depends_on_it(tmp_path, plain_store):
     spec = plain(start_date="2027-01-01")
     cube = sweep.run(spec, tmp_path / "cube.zarr", workers=1)
@@ -157,6 +158,7 @@ def test_a_finished_cube_that_another_run_holds_is_shown_all_the_same(tmp_path, 
     assert "start_date" not in cube.attrs
 
 
+@pytest.mark.slow
 def test_more_draws_and_another_date(tmp_path, plain_store):
     store = tmp_path / "plain.zarr"
     shutil.copytree(plain_store, store)
@@ -242,6 +244,7 @@ def test_the_axis_of_a_distribution(drawn, plain_store):
     assert not any("2035" in text for text in labels(panel.xaxis).values())
 
 
+@pytest.mark.slow
 def test_the_axis_of_a_fan(drawn, tmp_path):
     times = [float(month) for month in range(1, 21)]
     changes: dict[str, Any] = {"outcomes": {"times": times}, "store__draws": "none", "draws": 64, "start_date": "2027-01-01"}
@@ -254,6 +257,7 @@ def test_the_axis_of_a_fan(drawn, tmp_path):
     assert (dates[0], dates[12]) == ("2027-01", "2028-01")
 
 
+@pytest.mark.slow
 def test_months_that_are_not_on_the_horizontal_axis(drawn, toy_store, tmp_path):
     *_, bar = drawn(toy(start_date="2027-01-01"), sweep.open_cube(toy_store))
     assert labels(bar.yaxis)[5] == "5 (2027-06)"

@@ -83,6 +83,7 @@ def test_the_same_command_again_returns_at_once(done, computed):
     assert contents(done / "results" / "plain.zarr").keys() == before.keys()
 
 
+@pytest.mark.slow
 def test_changes_from_outside(place):
     result = siesweep(
         "run", "plain.toml", "-o", "other.zarr", "--draws", 300, "--seed", 9, "--set", "parameters.horizon=12", "--set", "model.x=1"
@@ -136,6 +137,7 @@ def test_an_interrupt_after_the_run(done, monkeypatch):
     assert_refused(siesweep("run", "plain.toml"), 3, "interrupted")
 
 
+@pytest.mark.slow
 def test_a_full_disk_and_the_same_command_again(place, plain_store, monkeypatch, computed):
     write, calls = CubeStore.write_tile, []
 
@@ -169,6 +171,7 @@ def test_a_figure_that_cannot_be_written(done, monkeypatch):
     assert "date_of_doubling_3" in result.stdout
 
 
+@pytest.mark.slow
 def test_an_error_beyond_the_tolerance_shows_the_results_each_time(place):
     for _ in range(2):
         result = siesweep("run", "plain.toml", "--set", "sweep.tolerance=1e-12", "--workers", 1)
@@ -412,6 +415,7 @@ def test_published_numbers_agree(tmp_path, name):
     assert [row for row in found if not row.agrees] == []
 
 
+@pytest.mark.slow
 def test_the_command_itself(done):
     program = "import sys; from sweep.cli import main; main(sys.argv[1:])"
     ended = subprocess.run([sys.executable, "-c", program, "run", "plain.toml"], capture_output=True, text=True, check=False)

@@ -63,6 +63,7 @@ def copied(plain_store, tmp_path):
 
 
 @pytest.mark.parametrize(("tile", "workers"), [(600, 2), (256, 2), (9000, 2)])
+@pytest.mark.slow
 def test_bits_do_not_depend_on_tiles_and_workers(toy_store, tmp_path, tile, workers):
     spec = toy(run__tile=tile)
     assert len(jax.devices()) >= 2
@@ -110,6 +111,7 @@ def test_a_second_run_returns_at_once(plain_store, computed, monkeypatch):
     assert {file: file.stat().st_mtime_ns for file in plain_store.rglob("*") if file.is_file()} == before
 
 
+@pytest.mark.slow
 def test_resuming_computes_what_is_missing(toy_store, tmp_path, computed):
     store = tmp_path / "small.zarr"
     with pytest.raises(Interrupted, match=r"stopped with 7 of 18 tiles done; the same command goes on") as caught:
@@ -128,6 +130,7 @@ def test_resuming_computes_what_is_missing(toy_store, tmp_path, computed):
     assert_same_bits(store, toy_store)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(plain_store, tmp_path, computed):
     program = f"""
         import os, signal, sys
@@ -205,6 +208,7 @@ def test_a_run_killed_at_its_last_write_is_not_taken_for_finished(plain_store, t
     # 700 draws end in the third block, so in the second column of tiles of two blocks; 1024 end with that column.
     [(700, 12), (1024, 6)],
 )
+@pytest.mark.slow
 def test_extending_gives_the_bits_of_a_fresh_run(toy_store, tmp_path, computed, first, redone):
     store = tmp_path / "small.zarr"
     shutil.rmtree(store, ignore_errors=True)
@@ -220,6 +224,7 @@ def test_extending_gives_the_bits_of_a_fresh_run(toy_store, tmp_path, computed, 
             assert values[..., :first].tobytes() == earlier[name].tobytes()
 
 
+@pytest.mark.slow
 def test_an_interrupted_extension_goes_on(toy_store, tmp_path, computed):
     store = tmp_path / "small.zarr"
     sweep.run(toy(draws=300), store, workers=1)

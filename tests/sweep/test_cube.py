@@ -224,6 +224,7 @@ def test_quantiles_are_within_a_bin_of_those_of_the_draws(cube):
     assert np.isinf(cube["statistics/date_of_doubling_6/quantile_value"]).sum() < 18
 
 
+@pytest.mark.slow
 def test_trajectories_are_those_of_simulate(cube):
     kept, draws = cube["trajectories"].to_dataset(), cube["draws"].to_dataset()
     every = cube["trajectories"].attrs["draws_a_trajectory"]
@@ -239,6 +240,7 @@ def test_trajectories_are_those_of_simulate(cube):
         np.testing.assert_allclose(ours[same], exact[same], rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_without_draws_there_is_no_group_of_them(tmp_path):
     cube: Any = sweep.run(toy(store__draws="none", run__tile=9000), tmp_path / "small.zarr", workers=1)
     assert "draws" not in cube.children
@@ -246,6 +248,7 @@ def test_without_draws_there_is_no_group_of_them(tmp_path):
     assert "statistics" in cube.children
 
 
+@pytest.mark.slow
 def test_only_the_statistics_asked_for(tmp_path):
     spec = toy(store__draws="none", run__tile=9000, statistics={"mean": False, "quantiles": [], "histogram": False, "probability": True})
     cube: Any = sweep.run(spec, tmp_path / "small.zarr", workers=1)
@@ -253,6 +256,7 @@ def test_only_the_statistics_asked_for(tmp_path):
     assert not [name for name in cube["partials"].data_vars if name.startswith("histogram")]
 
 
+@pytest.mark.slow
 def test_what_does_not_vary_has_no_sampling_error(tmp_path):
     spec = toy(draws=300, parameters__initial_agis=1, parameters__papers_per_agi_month=1, store__draws="outcomes", run__tile=9000)
     cube: Any = sweep.run(spec, tmp_path / "small.zarr", workers=1).load()
@@ -281,6 +285,7 @@ def test_a_zarr_store_that_is_no_cube(tmp_path):
         sweep.open_cube(tmp_path / "other.zarr")
 
 
+@pytest.mark.slow
 def test_a_cube_can_be_moved(toy_store, tmp_path, cube):
     shutil.copytree(toy_store, tmp_path / "elsewhere")
     xr.testing.assert_identical(sweep.open_cube(tmp_path / "elsewhere").load(), cube)

@@ -64,6 +64,7 @@ def test_cells_share_the_paths_of_draws_and_so_does_simulate(tmp_path: Path):
     assert np.std(found[:, -1]) > 0.5
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_path():
     given = {"returns": 0.8, "horizon": 24}
     first, again, other = (sweep.simulate("growth_law", given, [24], {"noise": "pace"}, 4, seed=seed) for seed in (0, 0, 1))

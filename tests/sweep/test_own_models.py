@@ -69,6 +69,7 @@ def test_the_template_has_its_closed_form():
     np.testing.assert_allclose(found.doubling_time, exact, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_template_runs(tmp_path):
     spec = load(TEMPLATE / "own_model.toml", {"draws": 1024, "block": 1024})
     cube = sweep.run(spec, tmp_path / "cube.zarr", workers=1)
@@ -115,6 +116,7 @@ def entry_points(monkeypatch, *entries):
     monkeypatch.setattr(metadata, "entry_points", lambda group: found if group == "siesweep.models" else [])
 
 
+@pytest.mark.slow
 def test_an_installed_model(place, monkeypatch, plain_store):
     monkeypatch.syspath_prepend(place)
     (place / "installed_growth.py").write_text(MINE)

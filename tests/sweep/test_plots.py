@@ -62,6 +62,7 @@ def test_a_map_of_two_axes(drawn, toy_store):
     assert axes[0].get_ylabel() == "paper growth factor (×)"
 
 
+@pytest.mark.slow
 def test_distributions_of_dates_where_there_is_nothing_else(drawn, plain_store):
     (panel,) = drawn(plain(), sweep.open_cube(plain_store))
     (line,) = panel.get_lines()
@@ -82,11 +83,13 @@ PLAIN_CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", PLAIN_CASES)
+@pytest.mark.slow
 def test_sweeps_without_axes(drawn, plain_cube, case):
     axes = drawn(plain().replace(PLAIN_CASES[case]), plain_cube)
     assert len(axes) == (2 if case == "probabilities and a fan" else 1)
 
 
+@pytest.mark.slow
 def test_one_draw_has_no_standard_errors(drawn, tmp_path):
     spec = plain(draws=1, outcomes={"times": [6, 12], "regime": True}, store__draws="none")
     assert len(drawn(spec, sweep.run(spec, tmp_path / "cube.zarr", workers=1))) == 2
@@ -108,6 +111,7 @@ AXIS_CASES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("case", AXIS_CASES)
+@pytest.mark.slow
 def test_sweeps_with_axes(drawn, cube_of_three, case):
     chosen, changes = AXIS_CASES[case]
     place = dict(zip(THREE, chosen, strict=True))

@@ -20,6 +20,7 @@ TOY = {"papers_for_first_doubling": 2, "paper_growth_factor": 1.5, "initial_agis
 # --- contract ----------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_numbers_give_one_trajectory():
     found = simulate("toy_model", TOY, times=[0, 1, 2, 3.5])
     assert isinstance(found, xr.Dataset)
@@ -38,6 +39,7 @@ def test_numbers_give_one_trajectory():
     assert "Eth & Davidson" in found.attrs["source"]
 
 
+@pytest.mark.slow
 def test_arrays_add_a_dimension():
     found = simulate("toy_model", TOY | {"paper_growth_factor": [1.5, 2, 3]}, times=[1, 2])
     assert found["doublings"].dims == ("trajectory", "time")
@@ -47,17 +49,20 @@ def test_arrays_add_a_dimension():
     np.testing.assert_allclose(found["doublings"][2], alone["doublings"], rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_an_array_of_one_is_an_array():
     found = simulate("toy_model", TOY | {"initial_agis": np.array([1.0])}, times=[1])
     assert found["doublings"].shape == (1, 1)
 
 
+@pytest.mark.slow
 def test_more_trajectories_than_a_batch():
     agis = np.linspace(0.5, 2, 9001)
     dates = simulate("toy_model", TOY | {"initial_agis": agis}, times=[0])["doubling_time"].values[:, :2]
     np.testing.assert_allclose(dates, np.outer(1 / agis, [2, 3.5]), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_times_are_every_month_by_default():
     assert simulate("toy_model", TOY | {"horizon": 5.5})["time"].values.tolist() == [0, 1, 2, 3, 4, 5]
     assert simulate("toy_model")["time"].values[-1] == 240
@@ -68,6 +73,7 @@ def test_what_is_left_out_has_its_default():
     xr.testing.assert_identical(simulate("toy_model"), simulate("toy_model", stated))
 
 
+@pytest.mark.slow
 def test_a_parameter_that_follows_another():
     """The boost of the multi page ends at the initial speed-up, that of the single page at 32 and 72 months."""
     given = {"initial_speedup": [4.0, 16.0]}
@@ -77,6 +83,7 @@ def test_a_parameter_that_follows_another():
     assert simulate("davidson_houlden_2025", options={"initial_doubling_convention": "single"})["time"].values[-1] == 72
 
 
+@pytest.mark.slow
 def test_beyond_its_own_horizon_a_trajectory_is_not_known():
     found = simulate("toy_model", TOY | {"horizon": [3, 10]}, times=[2, 4])
     assert np.isnan(found["doublings"].values).tolist() == [[False, True], [False, False]]
@@ -85,6 +92,7 @@ def test_beyond_its_own_horizon_a_trajectory_is_not_known():
     assert dates[1, 1] == pytest.approx(3.5)
 
 
+@pytest.mark.slow
 def test_so_many_dates_as_asked_for():
     assert simulate("toy_model", TOY, times=[0], doublings=3).sizes["doubling"] == 3
 
@@ -126,6 +134,7 @@ def test_what_is_wrong_is_told(arguments, key, part):
 
 
 @pytest.mark.parametrize("growth", [1.2, 1.5, 2.0, 3.0])
+@pytest.mark.slow
 def test_the_toy_model_in_closed_form(growth):
     found = simulate("toy_model", TOY | {"paper_growth_factor": growth, "horizon": 500})
     ratio = growth / 2
@@ -188,6 +197,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("options", CASES, ids=lambda options: "-".join(str(value) for value in options.values()))
+@pytest.mark.slow
 def test_davidson_houlden_against_plain_loops(options):
     given = drawn()
     months = [0, 1, 4, 12, 24, 36, 48]
@@ -205,6 +215,7 @@ def test_davidson_houlden_against_plain_loops(options):
 
 
 @pytest.mark.parametrize("retraining", ["none", pytest.param("paper", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_continuous_limit_against_quadrature_at_30_digits(retraining):
     lane = {
         "initial_speedup": 8.0,

@@ -110,6 +110,7 @@ def test_triangular(low, left, right):
 
 @quick
 @given(a=st.floats(0.5, 20), b=st.floats(0.5, 20), low=finite, width=positive)
+@pytest.mark.slow
 def test_beta(a, b, low, width):
     agree(
         written(beta={"a": a, "b": b, "low": low, "high": low + width}),

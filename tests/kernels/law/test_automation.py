@@ -75,6 +75,7 @@ def test_twenty_times_the_work_on_what_is_left() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.slow
 def test_more_ai_labour_never_makes_less(dtype: Any) -> None:
     log_ai = jnp.linspace(-10, 300, 400).astype(dtype)
     for share, kappa in itertools.product((0.0, 0.2, 0.9, 1.0), (-3.0, -0.5, 0.0, 0.3)):

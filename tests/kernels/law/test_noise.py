@@ -42,6 +42,7 @@ def path(lanes: int, refinements: int, count: int) -> jax.Array:
 
 
 @pytest.mark.parametrize("refinements", [0, 2])
+@pytest.mark.slow
 def test_the_path_is_an_ornstein_uhlenbeck_process(refinements):
     points = POINTS << refinements
     found = np.asarray(path(LANES, refinements, 5 * points))
@@ -64,12 +65,14 @@ def test_the_path_is_an_ornstein_uhlenbeck_process(refinements):
 
 
 @pytest.mark.parametrize("refinements", [1, 2, 3])
+@pytest.mark.slow
 def test_a_finer_grid_goes_through_the_points_of_a_coarser_one(refinements):
     coarse, fine = path(64, refinements - 1, 40 << (refinements - 1)), path(64, refinements, 40 << refinements)
     # To the rounding of one program against another.
     np.testing.assert_allclose(coarse, fine[::2], rtol=0, atol=2e-15)
 
 
+@pytest.mark.slow
 def test_a_path_in_float32_is_that_in_float64():
     wandering = Wandering(words(256), 1)
     advanced = jax.jit(wandering.advanced)
@@ -80,6 +83,7 @@ def test_a_path_in_float32_is_that_in_float64():
     np.testing.assert_allclose(narrow["wander_end"], wide["wander_end"], atol=5e-6)
 
 
+@pytest.mark.slow
 def test_between_points_the_pace_is_the_mean_over_paths_through_both():
     lanes, deviation = 20_000, 0.8
     wandering, fine = Wandering(words(lanes), 0), np.asarray(path(lanes, 5, 32 * 9))
@@ -101,6 +105,7 @@ def test_between_points_the_pace_is_the_mean_over_paths_through_both():
 # --- breakthroughs -----------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_breakthroughs_are_a_poisson_process_with_exponential_sizes():
     rate, size, months = 0.4, 1.5, 20.0
     numbers = jnp.arange(60, dtype=jnp.float64)[:, None] + jnp.zeros(LANES)
@@ -134,6 +139,7 @@ def jumps(lanes: int, rate: float, size: float, count: int = 40) -> tuple[np.nda
 STILL = {"initial_doubling_time": 1e9, "returns": 1.0, "horizon": 60.0, "breakthrough_rate": 0.2, "breakthrough_size": 2.0}
 
 
+@pytest.mark.slow
 def test_software_that_stands_still_but_for_breakthroughs():
     times, levels = (0.0, 5.0, 20.0, 59.0), (0.5, 3.0, 10.0)
     lanes = {"labour_multiplier": np.ones(200)}

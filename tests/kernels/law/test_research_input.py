@@ -91,6 +91,7 @@ def test_what_the_interviews_imply(pace: Any, rho: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.slow
 def test_gradients_are_the_shares_of_the_inputs(dtype: Any) -> None:
     """dlnI/dlnℓ = αℓ^ρ/(αℓ^ρ + (1−α)c^ρ), ρ = 0 and equal inputs included."""
     for rho, first, second in itertools.product((0.0, -1e-7, -0.2, 0.6), (0.0, 2.0, 30.0), (0.0, 2.0)):

@@ -229,6 +229,7 @@ def test_a_last_step_without_end_lies_beyond_every_horizon() -> None:
     ("retraining", "boost"),
     [("none", "none"), pytest.param("paper", "code", marks=pytest.mark.slow), ("code", "none"), ("none", "paper_linear")],
 )
+@pytest.mark.slow
 def test_float32_keeps_the_digits_that_are_promised(retraining: Any, boost: Any, time: Any) -> None:
     values = dict(zip(PARAMETERS, draw_priors(4096, 11, boost != "none"), strict=True))
     values = {name: value.astype(np.float32).astype(float) for name, value in values.items()}

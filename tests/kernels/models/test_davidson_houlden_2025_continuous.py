@@ -33,6 +33,7 @@ def _oracle(draw: Any, retraining: Any, boost: Any, constant: Any) -> Any:
     # The paper's retraining takes mpmath seconds.
     [pytest.param(*row, marks=pytest.mark.slow if row[0] == "paper" and row[1] != "none" else ()) for row in COMBINATIONS],
 )
+@pytest.mark.slow
 def test_dates_and_levels(retraining: Any, boost: Any, constant: Any) -> None:
     options = {"time": "continuous", "retraining": retraining, "boost": boost, "constant_returns": constant}
     # Far from the limit, where dates are integrated directly, beyond it, and within a thousandth of the way to the limit.
@@ -59,6 +60,7 @@ def test_dates_and_levels(retraining: Any, boost: Any, constant: Any) -> None:
 
 
 @pytest.mark.parametrize("retraining", ["none", "paper", "code"])
+@pytest.mark.slow
 def test_the_highest_pace_is_where_returns_pass_one(retraining: Any) -> None:
     values = dict(zip(PARAMETERS, np.array(DRAWS).T, strict=True))
     paces, _dates = ask(
@@ -76,6 +78,7 @@ def test_the_highest_pace_is_where_returns_pass_one(retraining: Any) -> None:
 
 
 @pytest.mark.parametrize("boost", ["code", "paper_linear"])
+@pytest.mark.slow
 def test_the_highest_pace_of_a_boost(boost: Any) -> None:
     highest, _made, paces = ask(
         NAME,
@@ -101,6 +104,7 @@ def test_small_steps_of_the_recursion_tend_to_it() -> None:
     assert errors[0] / errors[1] == pytest.approx(2, abs=0.05)
 
 
+@pytest.mark.slow
 def test_windows_against_a_search_over_fine_starts() -> None:
     values = dict(zip(PARAMETERS, np.array(DRAWS).T, strict=True))
     fine = np.arange(0.0, 88.0, 0.05)

@@ -115,6 +115,7 @@ def test_many_draws_against_the_oracle(index: Any) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_multipliers_hasten_what_the_convention_has_set() -> None:
     """T(0) is that of the bare law, so that the first doubling takes T0 without them and less with them."""
     parameters = {"labour_multiplier": 4.0, "experiment_compute_multiplier": 0.5, "returns": 1.3}
@@ -242,6 +243,7 @@ def test_labour_alone_is_the_returns_law(ceiling: Any, convention: Any) -> None:
 
 @pytest.mark.parametrize("page", ["multi", "single"])
 @pytest.mark.parametrize(("retraining", "training"), [("none", "none"), ("paper", "exponent")])
+@pytest.mark.slow
 def test_davidson_and_houlden_in_the_limit(page: Any, retraining: Any, training: Any) -> None:
     """A recent doubling time of 3 months, 8 doublings to a year of progress; on the single page the start is 1 + f times as fast."""
     speedup, returns, years, toes = np.array([8.0, 20.0]), np.array([1.2, 2.7]), np.array([11.0, 10.0005]), np.array([0.3, 0.55])

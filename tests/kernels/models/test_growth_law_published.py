@@ -145,6 +145,7 @@ def _found(row: dict[str, str]) -> float:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{number}-{row['system']}-{row['quantity']}" for number, row in enumerate(ROWS)])
+@pytest.mark.slow
 def test_published_numbers(row: dict[str, str]) -> None:
     kind, _, size = row["tolerance"].partition(" ")
     value = float(row["value"])

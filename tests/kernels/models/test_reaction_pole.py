@@ -43,6 +43,7 @@ def oracle():
 
 
 @pytest.mark.parametrize("pair", POLES)
+@pytest.mark.slow
 def test_whether_there_is_a_pole(pair, ours, oracle):
     dates, levels, highest = ours[pair]
     expected = oracle[pair]
@@ -66,6 +67,7 @@ def test_without_a_pole_the_pace_falls_from_its_peak(pair, oracle):
 
 
 @pytest.mark.parametrize(("share", "has_pole"), [(0.97, False), (1.03, True)])
+@pytest.mark.slow
 def test_a_gain_of_one_settles_below_a_delay(share, has_pole):
     delay = share * SETTLING / (EXPONENT * LAW["pace_threshold"] / LAW["recent_doubling_time"])
     given = {**LAW, "reaction_gain": 1.0, "reaction_delay": delay}

@@ -79,6 +79,7 @@ def _around(time: float) -> Any:
 
 
 @pytest.mark.parametrize("returns", [1.1, 3.0])
+@pytest.mark.slow
 def test_blow_up_times(returns: Any) -> None:
     q, phi = 2 ** (1 / returns - 1), (1 - 1 / returns)
     for convention, blow_up in (("geometric", 1 / (1 - q)), ("instantaneous", 1 / (phi * math.log(2)))):
@@ -96,6 +97,7 @@ def test_blow_up_times(returns: Any) -> None:
         assert 1 / (1 - q) * MONTH == pytest.approx(82.2547, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_returns_of_one_are_exponential_whatever_the_exponent() -> None:
     exponents = np.array([0.1, 0.5, 1.0, 1.4])
     for precision, tolerance in (("float64", 1e-12), ("float32", 3e-7)):
@@ -124,6 +126,7 @@ def test_a_lower_exponent_pulls_every_curve_toward_returns_of_one() -> None:
 
 @pytest.mark.parametrize("ceiling", CEILINGS)
 @pytest.mark.parametrize("convention", ["instantaneous", pytest.param("geometric", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_ceilings_against_integrals(ceiling: Any, convention: Any) -> None:
     cases = [(0.6, 1.0, 12.3), (1.7, 0.4, 20.0), (3.0, 1.3, 40.0), (6.0, 0.15, 9.5), (1.0, 0.8, 300.0)]
     returns, exponent, limit = np.array(cases).T
@@ -140,6 +143,7 @@ def test_ceilings_against_integrals(ceiling: Any, convention: Any) -> None:
 
 
 @pytest.mark.parametrize("ceiling", CEILINGS)
+@pytest.mark.slow
 def test_far_ceilings_tend_to_constant_returns(ceiling: Any) -> None:
     given = {"returns": np.array([0.7, 1.0, 2.5]), "parallel_exponent": 0.8}
     levels = (1.0, 5.0, 10.0)
@@ -156,6 +160,7 @@ def test_far_ceilings_tend_to_constant_returns(ceiling: Any) -> None:
 
 
 @pytest.mark.parametrize(("ceiling", "power"), [("linear", 0.4), ("linear", 0.95), ("level", 0.4), ("level", 0.95)])
+@pytest.mark.slow
 def test_arrival_in_finite_time(ceiling: Any, power: Any) -> None:
     # a < 1: u = −ln(1 − x/X) to infinity has a finite integral, whose tail beyond u = U is e^((a−1)U)/(1 − a).
     limit, returns = 10.0, 3.0
@@ -179,6 +184,7 @@ def test_arrival_in_finite_time(ceiling: Any, power: Any) -> None:
 
 
 @pytest.mark.parametrize("ceiling", CEILINGS)
+@pytest.mark.slow
 def test_no_arrival_where_the_power_is_one_or_more(ceiling: Any) -> None:
     given = {"returns": 1.2, "parallel_exponent": 1.0, "distance_to_limits": 30.0, "horizon": 1e6}
     arrival, last = ask(NAME, {"ceiling": ceiling}, lambda s, p: (s.dates((30.0,))[0], s.level_at_horizon()), **given)
@@ -190,6 +196,7 @@ def test_no_arrival_where_the_power_is_one_or_more(ceiling: Any) -> None:
     assert 10 < last[0] < 30
 
 
+@pytest.mark.slow
 def test_the_highest_pace_of_a_linear_ceiling_in_closed_form() -> None:
     returns, exponent, limit = np.array([1.5, 3.0, 1.01, 0.8]), np.array([0.5, 1.0, 0.3, 0.6]), np.array([20.0, 60.0, 88.0, 30.0])
     given = {"returns": returns, "parallel_exponent": exponent, "distance_to_limits": limit, "horizon": 1e4}
@@ -231,6 +238,7 @@ def _brute_force_windows(ceiling: Any, returns: Any, exponent: Any, limit: Any, 
         ("linear", 3.0, 0.5, 40.0, 6.0),
     ],
 )
+@pytest.mark.slow
 def test_shortest_windows_by_brute_force(ceiling: Any, returns: Any, exponent: Any, limit: Any, horizon: Any) -> None:
     amounts = (2.0, 7.5, 15.0, 19.9)
     given = {"returns": returns, "parallel_exponent": exponent, "distance_to_limits": limit, "horizon": horizon}
@@ -242,6 +250,7 @@ def test_shortest_windows_by_brute_force(ceiling: Any, returns: Any, exponent: A
 
 
 @pytest.mark.parametrize("ceiling", ["constant", *CEILINGS])
+@pytest.mark.slow
 def test_float32_keeps_the_digits_that_are_promised(ceiling: Any) -> None:
     random = np.random.default_rng(4)
     values = {

@@ -48,6 +48,7 @@ def test_blow_up_at_eight_months() -> None:
     assert dates[1, 0] == pytest.approx(8.0, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_dates_against_the_geometric_sum() -> None:
     random = np.random.default_rng(3)
     growth, first, agis, pace = (

@@ -25,6 +25,7 @@ KNOWN = [
 
 
 @pytest.mark.parametrize(("ours", "theirs"), KNOWN, ids=lambda value: repr(value)[:50])
+@pytest.mark.slow
 def test_quantiles_against_scipy(ours: Distribution, theirs: object) -> None:
     bits = words(10_000)
     expected = reference(theirs, bits)
@@ -33,6 +34,7 @@ def test_quantiles_against_scipy(ours: Distribution, theirs: object) -> None:
 
 
 @pytest.mark.parametrize(("ours", "theirs"), KNOWN, ids=lambda value: repr(value)[:50])
+@pytest.mark.slow
 def test_host_functions_against_scipy(ours: Distribution, theirs: stats.rv_continuous) -> None:
     for probability in (1e-6, 0.2, 0.5, 0.8):
         lower, upper = float(theirs.ppf(probability)), float(theirs.isf(probability))
@@ -104,6 +106,7 @@ def test_truncated_discrete_keeps_the_values_inside_with_their_weights() -> None
     assert [ours.cdf(value) for value in (1.9, 2.0, 3.0)] == pytest.approx([0.0, 1 / 3, 1.0])
 
 
+@pytest.mark.slow
 def test_truncated_mixture_against_integration() -> None:
     components, weights = (LogUniform(1.0, 10.0), LogNormal(3.0, 1.0)), (0.3, 0.7)
     ours = Truncated(Mixture(components, weights), 2.0, 50.0)

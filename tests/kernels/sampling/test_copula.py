@@ -40,6 +40,7 @@ def test_tails_after_correlation_against_scipy(dtype: type, tolerance: float) ->
 
 
 @pytest.mark.parametrize("sampler", ["sobol", "random", "latin_hypercube"])
+@pytest.mark.slow
 def test_spearmans_correlation_is_the_one_asked_for(sampler: str) -> None:
     rank = {("x", "y"): 0.8, ("y", "z"): -0.5}
     latent = tuple((first, second, latent_from_rank(value)) for (first, second), value in rank.items())
@@ -60,6 +61,7 @@ def test_spearmans_correlation_is_the_one_asked_for(sampler: str) -> None:
         assert stats.kstest(np.asarray(drawn[name], np.float64), theirs.cdf).statistic < 0.008
 
 
+@pytest.mark.slow
 def test_correlated_discrete_values_keep_their_weights() -> None:
     design = Design("sobol", 16, 4096, (("n", Discrete((1.0, 2.0, 9.0), (1, 2, 1))), ("x", Uniform(0.0, 1.0))), (("n", "x", 0.9),))
     drawn = design.parameters(jnp.asarray(seed_key(3)), jnp.arange(1 << 14, dtype=jnp.uint32), jnp.float32)

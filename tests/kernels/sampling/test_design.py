@@ -70,6 +70,7 @@ def draw_all(design: Design, indices: np.ndarray, dtype: Any, seed: int = 7) -> 
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.slow
 def test_draws_do_not_depend_on_how_they_are_grouped(sampler: str) -> None:
     """Whole, in pieces, in another order, or as the beginning of a longer run (across 2^16 points too): the same bits."""
     design = Design(sampler, 4, 256, (*FOUR[:4], ("n", Discrete((1.0, 4.0), (1, 2)))), (("a", "c", 0.6),))
@@ -85,6 +86,7 @@ def test_draws_do_not_depend_on_how_they_are_grouped(sampler: str) -> None:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.slow
 def test_float64_draws_are_the_same_draws(sampler: str) -> None:
     design = Design(sampler, 16, 1024, (*FOUR, ("e", Normal(5.0, 1.0)), ("f", Discrete((1.0, 4.0), (1, 2)))))
     single, double = (draw_all(design, np.arange(4096), dtype) for dtype in (jnp.float32, jnp.float64))

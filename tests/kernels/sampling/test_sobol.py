@@ -21,6 +21,7 @@ def key_of(seed: int) -> jax.Array:
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 64, 256])
+@pytest.mark.slow
 def test_unscrambled_points_equal_scipys(dimensions: int) -> None:
     assert dimensions <= DIMENSIONS
     expected = qmc.Sobol(dimensions, scramble=False, bits=32).random(256)
@@ -69,6 +70,7 @@ def test_each_replicate_stays_a_net(log2_points: int) -> None:
 
 @settings(max_examples=60)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 255), st.integers(0, 31), st.integers(0, 2**16 - 1))
+@pytest.mark.slow
 def test_scrambling_is_nested(seed: int, dimension: int, differing: int, point: int) -> None:
     """Words that first differ in some bit are mapped to words that first differ in that bit, whatever the seed."""
     draws = jnp.array([point, point ^ (1 << differing)], jnp.uint32)

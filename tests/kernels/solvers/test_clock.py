@@ -219,6 +219,7 @@ def test_crossings_there_and_back() -> None:
 
 @pytest.mark.parametrize("kind", [Plain, Paused, Halved, Sawtooth])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.slow
 def test_trajectories_do_not_depend_on_their_company(kind: Any, dtype: Any) -> None:
     horizons, factors = np.array([0.3, 3.0, 2.2]), np.array([0.1, 1.3, 6.0])
     given = {"pace": _explosion, "stepping": Stepping(400, 1e-10 if dtype == "float64" else 1e-6), "dtype": dtype}
@@ -256,6 +257,7 @@ ORDERS = pytest.mark.parametrize(
 
 
 @ORDERS
+@pytest.mark.slow
 def test_order_where_nothing_happens(order: Any, tolerances: Any) -> None:
     """x' = (1 + t) e^(−x): x = ln(1 + t + t²/2)."""
     exact, errors, steps = math.log(1 + 40 + 800), [], []
@@ -268,6 +270,7 @@ def test_order_where_nothing_happens(order: Any, tolerances: Any) -> None:
 
 
 @ORDERS
+@pytest.mark.slow
 def test_order_through_arrival(order: Any, tolerances: Any) -> None:
     """x' = (1 + sin(t)/2)·(1 − x/X)^.4 with X = 2, in u = −ln(1 − x/X): t + (1 − cos t)/2 = X/.6 at x = X."""
     exact = brentq(lambda t: t + (1 - math.cos(t)) / 2 - 2 / 0.6, 0, 10, xtol=1e-15, rtol=1e-15)

@@ -40,6 +40,7 @@ def test_the_error_falls_spectrally_with_the_nodes(power: Any) -> None:
     assert errors[3] < 1e-13
 
 
+@pytest.mark.slow
 def test_levels_invert_dates() -> None:
     for power in (0.0, 0.3, 1.0, 2.0):
         solution = _power_law(power)
@@ -49,6 +50,7 @@ def test_levels_invert_dates() -> None:
         np.testing.assert_allclose(pace, (1 - np.asarray(levels) / 10) ** power, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_arrival_and_what_follows_it() -> None:
     arrival = 10 / 0.7
     solution = _power_law(0.3)
@@ -61,6 +63,7 @@ def test_arrival_and_what_follows_it() -> None:
     assert np.isinf(solution.dates((10.01,))[0, 0])
 
 
+@pytest.mark.slow
 def test_a_law_that_is_regular_at_its_end_and_has_a_kink() -> None:
     # T = e^|x − 4| up to X = 10.
     lanes = jnp.full(1, 1e4)
@@ -90,6 +93,7 @@ def test_too_few_panels_are_said() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("retraining", ["none", "paper", "code"])
+@pytest.mark.slow
 def test_panels_suffice_for_davidson_and_houldens_priors(retraining: Any, precision: Any) -> None:
     values = dict(zip(PARAMETERS, draw_priors(20_000, 2), strict=True))
     options = {"time": "continuous", "retraining": retraining}
@@ -100,6 +104,7 @@ def test_panels_suffice_for_davidson_and_houldens_priors(retraining: Any, precis
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("ceiling", ["constant", "linear", "log_distance", "level"])
+@pytest.mark.slow
 def test_panels_suffice_for_broad_priors(ceiling: Any, precision: Any) -> None:
     random, count = np.random.default_rng(0), 20_000
     values = {
