@@ -20,8 +20,9 @@ from sweep.spec import Spec
 SECONDS_A_TILE = 1.0
 _MOST_TILE_BYTES = 256 * 2**20
 _USUAL_EVALUATIONS = 2000
-_NANOSECONDS_A_STEP = 0.8
-"""What a step of a recursion, or a node of a panel, costs a trajectory on one core: an estimate for `plan`, from the kernels' benchmark."""
+_NANOSECONDS = {"recursion": 0.8, "quadrature": 8.0, "clock": 6.0}
+"""What a step of a recursion, a point of a panel, or the rates of a system cost a trajectory on one core: estimates for `plan`, from the
+kernels' benchmarks. A point counts for all that the outcomes ask beside it."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,12 @@ def histogram_dtype(plan: Plan) -> np.dtype[Any]:
 def nanoseconds_a_trajectory(study: Study) -> float:
     """What a trajectory costs on one core, roughly."""
     budget = study.budget
-    # Steps that are chosen by their error are not known before the run: so many right-hand sides are usual.
-    work = _USUAL_EVALUATIONS if budget.tolerance else budget.steps * budget.nodes
-    return 25.0 + _NANOSECONDS_A_STEP * work + 15.0 * len(study.numbers)
+    if budget.tolerance:
+        # Steps that are chosen by their error are not known before the run: so many right-hand sides are usual.
+        work = _NANOSECONDS["clock"] * _USUAL_EVALUATIONS
+    else:
+        work = _NANOSECONDS["quadrature" if budget.nodes > 1 else "recursion"] * budget.steps * budget.nodes
+    return 25.0 + work * (1 + len(study.outcomes.gradients)) + 15.0 * len(study.numbers)
 
 
 def worthwhile_workers(spec: Spec) -> int:
