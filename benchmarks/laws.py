@@ -58,20 +58,22 @@ class Law:
         }
         return named | {name: row for (name, _), row in zip(self.drawn, drawn, strict=True)}
 
-    def study(self, precision: Precision) -> Study:
-        """The study of this law, as a sweep has it."""
-        model = models.get("growth_law")
+    def study(self, precision: Precision, model_name: str = "growth_law") -> Study:
+        """The study of this law, as a sweep has it, by a model that has its options and parameters."""
+        model = models.get(model_name)
         options = model.resolve_options(self.options)
         names = [name for name, _ in self.drawn]
-        known = {**model.defaults(options), **self.fixed}
-        fixed = {name: value for name, value in known.items() if isinstance(value, float) and name not in names}
+        known = {name: value for name, value in {**model.defaults(options), **self.fixed}.items() if name not in names}
+        fixed = {name: value for name, value in known.items() if isinstance(value, float)}
+        follows = {name: value for name, value in known.items() if isinstance(value, str)}
         bounds = {name: (value, value) for name, value in fixed.items()} | {name: prior.support for name, prior in self.drawn}
+        bounds |= {name: bounds[other] for name, other in follows.items()}
         return Study(
             model=model,
             options=options,
             design=Design("sobol", 16, 65536, self.drawn),
             fixed=fixed,
-            follows={},
+            follows=follows,
             axes=(),
             bounds=bounds,
             outcomes=self.outcomes,

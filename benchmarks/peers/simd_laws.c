@@ -24,7 +24,8 @@ static inline REAL way(REAL w) { /* 1 - e^-w without losing the digits of a smal
     return fabs(z) < (REAL)0.5 ? -z * series : 1 - EXP(z);
 }
 
-/* direct: edges[count + 1] in doublings and, for each piece, the row of out that its end is the date of, or -1.
+/* A date that is not reached is NEVER, a large number: fast mathematics has no infinity.
+   direct: edges[count + 1] in doublings and, for each piece, the row of out that its end is the date of, or -1.
    bends: pairs of unevenness and widest panel. beyond: the last level, dated by panels (none if negative). */
 void dates(long lanes, const REAL *returns, const REAL *first, const REAL *lambda, const REAL *ceiling, REAL horizon, int count,
            const REAL *edges, const int *ends, REAL beyond, int panels, int nodes, const REAL *node, const REAL *weight, REAL resolution,
@@ -46,12 +47,12 @@ void dates(long lanes, const REAL *returns, const REAL *first, const REAL *lambd
                 LANES sum[l] += weight[k] * EXP(lt0[l] - p[l] * x - b[l] * LOG(1 - x / X[l]));
             }
             LANES time[l] += width * sum[l];
-            if (ends[piece] >= 0) LANES out[ends[piece] * lanes + begin + l] = time[l] > horizon ? INFINITY : time[l];
+            if (ends[piece] >= 0) LANES out[ends[piece] * lanes + begin + l] = time[l] > horizon ? NEVER : time[l];
         }
         if (beyond < 0) continue;
         row date;
         LANES {
-            goal[l] = -LOG(1 - beyond / X[l]); w[l] = 0; t[l] = 0; date[l] = INFINITY;
+            goal[l] = -LOG(1 - beyond / X[l]); w[l] = 0; t[l] = 0; date[l] = NEVER;
             lg[l] = lt0[l] + lX[l]; slope[l] = b[l] - p[l] * X[l] - 1;
         }
         for (int panel = 0; panel < panels; panel++) {
@@ -89,7 +90,7 @@ void dates(long lanes, const REAL *returns, const REAL *first, const REAL *lambd
                 slope[l] = b[l] - p[l] * X[l] * EXP(-w[l]) - 1;
             }
         }
-        LANES out[ends[count] * lanes + begin + l] = date[l] > horizon ? INFINITY : date[l];
+        LANES out[ends[count] * lanes + begin + l] = date[l] > horizon ? NEVER : date[l];
     }
 }
 
@@ -106,11 +107,10 @@ static const double A[STAGES][6] = {
 static const double E[STAGES] = {-0.00178001105222577714, -0.0008164344596567469, 0.007880878010261995, -0.1447110071732629,
                                  0.5823571654525552, -0.45808210592918697, 1.0 / 66};
 
-/* Doublings by `asked` months, out[months][lanes]; returns the accepted and rejected steps of all lanes. */
-long levels(long lanes, const REAL *returns, const REAL *first, const REAL *lambda, const REAL *ceiling, const REAL *rho, const REAL *growth,
+/* Doublings by `asked` months, out[months][lanes]. */
+void levels(long lanes, const REAL *returns, const REAL *first, const REAL *lambda, const REAL *ceiling, const REAL *rho, const REAL *growth,
             REAL share, int count, const REAL *asked, REAL tolerance, int steps, REAL *out)
 {
-    long taken = 0;
     for (long begin = 0; begin < lanes; begin += WIDTH) {
         row lt0, lam, b, X, r, g, scale, t, w, length, kt[STAGES], kw[STAGES];
         int next[WIDTH];
@@ -159,11 +159,9 @@ long levels(long lanes, const REAL *returns, const REAL *first, const REAL *lamb
                 length[l] = accepted ? most(h * factor, h < length[l] ? length[l] : 0) : shorter;
                 t[l] = accepted ? (in_time[l] ? ending[l] : after) : t[l];
                 w[l] = accepted ? place : w[l];
-                taken += active;
                 in_time[l] &= accepted;
             }
             LANES if (in_time[l]) { out[next[l] * lanes + begin + l] = X[l] * way(w[l]); next[l]++; }
         }
     }
-    return taken;
 }

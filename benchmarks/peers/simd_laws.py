@@ -6,7 +6,6 @@ import ctypes
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -23,6 +22,9 @@ from kernels.solvers.quadrature import BENDS
 LAWS = ("labour, linear ceiling", "CES, linear ceiling, growing hardware")
 """The laws that are written in C."""
 
+NEVER = 1e30
+"""What stands for a date that is not reached: under -ffast-math there is no infinity."""
+
 _WIDTH = 128
 _FLAGS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp-simd", "-shared", "-fPIC")
 _KINDS = {"float32": ("float", "expf", "logf", 8), "float64": ("double", "exp", "log", 16)}
@@ -36,15 +38,15 @@ def compiler() -> str | None:
 @cache
 def _library(precision: str) -> ctypes.CDLL:
     real, exponential, logarithm, terms = _KINDS[precision]
-    source, folder = Path(__file__).with_suffix(".c"), Path(tempfile.mkdtemp(prefix="simd-laws-"))
-    defined = [f"-DREAL={real}", f"-DEXP={exponential}", f"-DLOG={logarithm}", f"-DSERIES={terms}"]
-    built = folder / f"{precision}.so"
+    source = Path(__file__).with_suffix(".c")
+    defined = [f"-DREAL={real}", f"-DEXP={exponential}", f"-DLOG={logarithm}", f"-DSERIES={terms}", f"-DNEVER={NEVER:g}"]
     found = compiler()
     assert found is not None
-    subprocess.run([found, *_FLAGS, *defined, str(source), "-o", str(built), "-lmvec", "-lm"], check=True, capture_output=True)
-    library = ctypes.CDLL(str(built))
-    library.levels.restype = ctypes.c_long
-    return library
+    # A library that is loaded needs its file no more.
+    with tempfile.TemporaryDirectory(prefix="simd-laws-") as folder:
+        built = Path(folder) / f"{precision}.so"
+        subprocess.run([found, *_FLAGS, *defined, str(source), "-o", str(built), "-lmvec", "-lm"], check=True, capture_output=True)
+        return ctypes.CDLL(str(built))
 
 
 class SimdLaw:
@@ -56,22 +58,24 @@ class SimdLaw:
         self.lanes = drawn.shape[1] // (threads * _WIDTH) * threads * _WIDTH
         given = {name: row[: self.lanes].astype(kind) for name, row in law.parameters(drawn).items()}
         self._pool, share = ThreadPoolExecutor(threads), self.lanes // threads
-        call: Callable[..., tuple[NDArray[Any], int]] = self._dates if law.levels else self._levels
+        call = self._dates if law.levels else self._levels
         self._calls = [
             lambda index=index: call(
                 law, budget, {name: row[index * share : (index + 1) * share].copy() for name, row in given.items()}, share, kind
             )
             for index in range(threads)
         ]
-        self.steps = 0
 
     def run(self) -> NDArray[Any]:
-        """(questions, lanes)."""
-        found = list(self._pool.map(lambda call: call(), self._calls))
-        self.steps = sum(steps for _, steps in found)
-        return np.concatenate([rows for rows, _ in found], axis=1)
+        """(questions, lanes), with `NEVER` for a date that is not reached."""
+        return np.concatenate(list(self._pool.map(lambda call: call(), self._calls)), axis=1)
 
-    def _dates(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> tuple[NDArray[Any], int]:
+    def answers(self) -> NDArray[Any]:
+        """The same, with infinity for a date that is not reached."""
+        found = self.run()
+        return np.where(found < NEVER, found, np.inf)
+
+    def _dates(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> NDArray[Any]:
         direct = [level for level in law.levels if level <= budget.direct]
         beyond = [level for level in law.levels if level > budget.direct]
         assert len(beyond) <= 1
@@ -101,11 +105,9 @@ class SimdLaw:
             _pointer(bends),
             _pointer(out),
         )
-        return out, 0
+        return out
 
-    def _levels(
-        self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]
-    ) -> tuple[NDArray[Any], int]:
+    def _levels(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> NDArray[Any]:
         out, asked = np.empty((len(law.times), lanes), kind), np.asarray(law.times, kind)
         names = (
             "returns",
@@ -115,7 +117,7 @@ class SimdLaw:
             "substitution_parameter",
             "hardware_doublings_per_year",
         )
-        steps: int = self._library.levels(
+        self._library.levels(
             ctypes.c_long(lanes),
             *(_pointer(given[name]) for name in names),
             self._real(float(given["labour_share"][0])),
@@ -125,7 +127,7 @@ class SimdLaw:
             4 * budget.steps,
             _pointer(out),
         )
-        return out, steps
+        return out
 
 
 def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:

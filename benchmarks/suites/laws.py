@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
 from benchmarks.studies import Precision
 from benchmarks.timing import Spread, interleaved, rates, ratio, spread
-from kernels import models
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 _COLUMNS = (
@@ -169,7 +168,7 @@ def _by_hand(law: Law, drawn: NDArray[Any], precision: Precision, budget: Any) -
     same = not budget.tolerance or budget.tolerance > 1e-7
     if same and simd_laws.compiler() is not None and law.name in simd_laws.LAWS:
         peer = simd_laws.SimdLaw(law, drawn, precision, budget, cores())
-        yield peer.run, peer.run, peer.lanes, "the kernel's panels or steps, compiled at -O3 -march=native -ffast-math"
+        yield peer.run, peer.answers, peer.lanes, "the kernel's panels or steps, compiled at -O3 -march=native -ffast-math"
 
 
 def _diffrax(law: Law, drawn: NDArray[Any], truth: NDArray[Any], precision: Precision, size: _Size, on: list[Any]) -> Iterator[Candidate]:
@@ -218,22 +217,8 @@ def _off(size: _Size, on: list[Any]) -> Table:
     rows = []
     law = LAWS[0]
     drawn = law.draws(size.kernel)
-    shared = tuple((name, prior) for name, prior in law.drawn)
     for precision in _PRECISIONS:
-        whole = Bare(law.study(precision), drawn.astype(precision), on)
-        bare_model = models.get("returns_law")
-        options = bare_model.resolve_options({"ceiling": "linear"})
-        known = {**bare_model.defaults(options), **law.fixed}
-        names = [name for name, _ in shared]
-        fixed = {name: value for name, value in known.items() if isinstance(value, float) and name not in names}
-        bounds = {name: (value, value) for name, value in fixed.items()} | {name: prior.support for name, prior in shared}
-        follows = {name: value for name, value in known.items() if isinstance(value, str)}
-        bounds |= {name: bounds[other] for name, other in follows.items()}
-        lone = Bare(
-            replace(law.study(precision), model=bare_model, options=options, fixed=fixed, bounds=bounds, follows=follows),
-            drawn.astype(precision),
-            on,
-        )
+        whole, lone = (Bare(law.study(precision, model), drawn.astype(precision), on) for model in ("growth_law", "returns_law"))
         seconds = interleaved({"whole": whole.run, "lone": lone.run}, size.rounds)
         taken = {name: rates(seconds[name], bare.lanes) for name, bare in (("whole", whole), ("lone", lone))}
         rows.append({"what": precision, "rate": spread(taken["whole"]), "lone": spread(taken["lone"]), "ratio": ratio(*taken.values())})
