@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,19 @@ def test_what_is_between_markers_is_replaced_and_nothing_else():
     assert "| x \\| y | 5.32 M/s (5.00 M/s to 6.00 M/s) | – |" in once
     assert "| z | – | 1.2e-07 |" in once
     assert rewritten(once, {"memory": RECORD}) == once
+
+
+def test_figures_are_the_first_table_alone():
+    record = replace(RECORD, tables=(TABLE, replace(TABLE, title="another title")))
+    first = rewritten("<!-- benchmark:memory figures -->\nold\n<!-- /benchmark -->\n", {"memory": record})
+    whole = rewritten("<!-- benchmark:memory -->\nold\n<!-- /benchmark -->\n", {"memory": record})
+    assert first.startswith("<!-- benchmark:memory figures -->\n")
+    assert first.endswith("\n<!-- /benchmark -->\n")
+    assert "**a title**" in first
+    assert "another title" not in first
+    assert "old" not in first
+    assert "**another title**" in whole
+    assert rewritten(first, {"memory": record}) == first
 
 
 def test_a_page_that_asks_for_an_unknown_suite_is_an_error():
