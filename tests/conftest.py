@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
+import signal
+import sys
 import tempfile
 
 # Workers of a parallel run inherit the folder of the process that started them.
 if "SIESWEEP_TESTS" not in os.environ:
     os.environ["SIESWEEP_TESTS"] = tempfile.mkdtemp(prefix="siesweep-compiled-")
     atexit.register(shutil.rmtree, os.environ["SIESWEEP_TESTS"], ignore_errors=True)
+    # Ended from outside it is removed, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 # Before JAX is imported, which reads it then.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["SIESWEEP_TESTS"]
 
@@ -19,14 +24,35 @@ import pytest
 from hypothesis import settings
 from mpmath import mp
 
+from tests import compiling
+
 # A first example compiles, and a busy machine takes its time.
 settings.register_profile("siesweep", deadline=None)
 settings.load_profile("siesweep")
 
 jax.config.update("jax_num_cpu_devices", 2)
 
+# A traced program is many small objects that live on, which Python would look through again and again.
+gc.set_threshold(200_000, 20, 100)
+
 
 @pytest.fixture(autouse=True)
 def digits():
     """Digits of mpmath, which are global: what one test chooses is not what the next one gets."""
     mp.dps = 30
+
+
+@pytest.fixture(autouse=True)
+def as_shipped(request, monkeypatch):
+    """What is run at length is compiled as it is shipped."""
+    if request.node.get_closest_marker("soak"):
+        monkeypatch.setattr(compiling, "CHEAPEST", {})
+
+
+@pytest.fixture
+def compiled_cheaply(monkeypatch):
+    """Sweeps whose programs are compiled by the cheapest way, where what is tested is not how they round."""
+    from kernels import program
+
+    options = program.compiler_options
+    monkeypatch.setattr(program, "compiler_options", lambda: options() | compiling.CHEAPEST)

@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from kernels import models
 from kernels.gradients import evaluate_with_gradients
 from kernels.outcomes import Outcomes, evaluate
+from tests.compiling import cheaply
 from tests.kernels.asking import lanes_of
 
 
@@ -30,7 +30,7 @@ def _evaluated(name: Any, options: Any, outcomes: Any, lanes: Any, follows: Any 
             outcomes, model, options, parameters, {}, follows or {}, lambda given: model.solve(given, options, budget)
         ).values
 
-    found = jax.jit(values)({key: jnp.asarray(value, precision) for key, value in lanes.items()})
+    found = cheaply(values)({key: jnp.asarray(value, precision) for key, value in lanes.items()})
     return {key: np.asarray(value) for key, value in found.items()}
 
 

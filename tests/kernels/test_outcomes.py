@@ -12,6 +12,7 @@ import pytest
 from kernels import models
 from kernels.models import ModelError
 from kernels.outcomes import Outcomes, Window, evaluate
+from tests.compiling import cheaply
 from tests.kernels.asking import lanes_of
 from tests.oracles.davidson_houlden import run
 
@@ -26,7 +27,7 @@ def _evaluate(name: Any, options: Any, outcomes: Any, precision: Any = "float64"
     def answer(parameters: Any) -> Any:
         return evaluate(outcomes, model, options, parameters, fixed, model.solve(parameters, options, budget))
 
-    return jax.tree.map(np.asarray, jax.jit(answer)({key: jnp.asarray(value, precision) for key, value in lanes.items()}))
+    return jax.tree.map(np.asarray, cheaply(answer)({key: jnp.asarray(value, precision) for key, value in lanes.items()}))
 
 
 ALL = Outcomes(

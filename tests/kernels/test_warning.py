@@ -15,6 +15,7 @@ from scipy.optimize import brentq
 
 from kernels import models
 from kernels.outcomes import Outcomes, evaluate
+from tests.compiling import cheaply
 from tests.kernels.asking import ask, lanes_of
 
 
@@ -106,7 +107,7 @@ def test_warning_times_are_differences_of_the_dates_reported() -> None:
     def answer(parameters: Any) -> Any:
         return evaluate(outcomes, model, options, parameters, {}, model.solve(parameters, options, budget))
 
-    found = jax.tree.map(np.asarray, jax.jit(answer)({key: jnp.asarray(value) for key, value in lanes.items()}))
+    found = jax.tree.map(np.asarray, cheaply(answer)({key: jnp.asarray(value) for key, value in lanes.items()}))
     names = [label.name for label in outcomes.labels(model, options)]
     assert names == ["date_of_pace_2x", "date_of_pace_4x", "date_of_pace_10x", "warning_time_2x_to_10x", "warning_time_4x_to_10x"]
     dates = found.values

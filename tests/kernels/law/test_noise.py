@@ -17,6 +17,7 @@ from kernels import models
 from kernels.law.noise import POINTS, Wandering, breakthrough
 from kernels.models import PATH, ModelError
 from kernels.sampling import path_words, seed_key
+from tests.compiling import cheaply
 from tests.kernels.asking import ask, lanes_of
 
 MODEL = "growth_law"
@@ -205,7 +206,16 @@ def test_governance_sees_the_pace_after_a_breakthrough():
 # --- the noisy law -----------------------------------------------------------------------------------------------------------------------
 
 
-def solved(options: dict[str, str], refinements: int, lanes: int, draw: int, question: Any, tolerance: float = 1e-9, **given: float) -> Any:
+def solved(
+    options: dict[str, str],
+    refinements: int,
+    lanes: int,
+    draw: int,
+    question: Any,
+    tolerance: float = 1e-9,
+    compiled: Any = cheaply,
+    **given: float,
+) -> Any:
     """`question(solution)` of draws from `draw` on, in float64, on a grid that was halved so many times."""
     model = models.get(MODEL)
     settled = model.resolve_options(options)
@@ -217,7 +227,7 @@ def solved(options: dict[str, str], refinements: int, lanes: int, draw: int, que
     inputs = {name: jnp.asarray(value) for name, value in values.items()}
     draws = jnp.arange(draw, draw + lanes, dtype=jnp.uint32)
     inputs |= dict(zip(PATH, path_words(jnp.asarray(seed_key(0)), draws), strict=True))
-    return jax.tree.map(np.asarray, jax.jit(lambda parameters: question(model.solve(parameters, settled, budget)))(inputs))
+    return jax.tree.map(np.asarray, compiled(lambda parameters: question(model.solve(parameters, settled, budget)))(inputs))
 
 
 @pytest.mark.slow
@@ -256,8 +266,8 @@ def test_batches_change_no_bit():
         return solution.dates((1.0, 5.0, 10.0)), solution.levels((3.0, 30.0))
 
     options = {"noise": "both", "governance": "cap"}
-    whole = solved(options, 0, 256, 0, question, **SLOW)
-    part = solved(options, 0, 32, 128, question, **SLOW)
+    whole = solved(options, 0, 256, 0, question, compiled=jax.jit, **SLOW)
+    part = solved(options, 0, 32, 128, question, compiled=jax.jit, **SLOW)
     jax.tree.map(lambda all_lanes, some: np.testing.assert_array_equal(all_lanes[..., 128:160], some), whole, part)
 
 

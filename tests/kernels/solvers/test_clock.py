@@ -14,6 +14,7 @@ import pytest
 from scipy.optimize import brentq
 
 from kernels.solvers.clock import Memory, State, Stepping, System, Track, integrate
+from tests.compiling import cheaply
 
 FINE = Stepping(400, 1e-13)
 
@@ -116,6 +117,7 @@ def _run(
     stepping: Stepping = FINE,
     dtype: Any = "float64",
     furthest: float = math.inf,
+    compiled: Any = cheaply,
     **others: Any,
 ) -> Track:
     horizon, factor = np.broadcast_arrays(np.atleast_1d(np.asarray(horizon, dtype)), np.atleast_1d(np.asarray(factor, dtype)))
@@ -123,7 +125,7 @@ def _run(
     def track(horizon: jax.Array, factor: jax.Array) -> Track:
         return integrate(kind(horizon, factor, pace, **others), stepping, furthest)
 
-    return jax.tree.map(np.asarray, jax.jit(track)(jnp.asarray(horizon), jnp.asarray(factor)))
+    return jax.tree.map(np.asarray, compiled(track)(jnp.asarray(horizon), jnp.asarray(factor)))
 
 
 def _final(track: Track) -> tuple[np.ndarray, ...]:
@@ -222,8 +224,8 @@ def test_crossings_there_and_back() -> None:
 @pytest.mark.slow
 def test_trajectories_do_not_depend_on_their_company(kind: Any, dtype: Any) -> None:
     horizons, factors = np.array([0.3, 3.0, 2.2]), np.array([0.1, 1.3, 6.0])
-    given = {"pace": _explosion, "stepping": Stepping(400, 1e-10 if dtype == "float64" else 1e-6), "dtype": dtype}
-    given["crosses"] = kind in (Halved, Sawtooth)
+    given: dict[str, Any] = {"pace": _explosion, "stepping": Stepping(400, 1e-10 if dtype == "float64" else 1e-6), "dtype": dtype}
+    given |= {"crosses": kind in (Halved, Sawtooth), "compiled": jax.jit}
     together = _run(kind, horizons, factors, **given)
     crowd = _run(kind, np.tile(horizons, 43)[:128], np.tile(factors, 43)[:128], **given)
     for lane in range(3):
