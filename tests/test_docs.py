@@ -21,6 +21,7 @@ from click.testing import CliRunner
 
 from sweep.cli import main
 from sweep.spec import load, loads
+from tests.ran import assert_ran
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -65,6 +66,9 @@ def run_command(line: str, options: tuple[str, ...]) -> None:
         added = ("--workers", "1", *options) if words[1] == "run" else ()
         result = CliRunner().invoke(main, [*words[1:], *added], catch_exceptions=False)
         assert result.exit_code == 0, result.output
+        if words[1] == "run":
+            name = Path(words[2]).stem
+            assert_ran(name, Path(words[words.index("-o") + 1] if "-o" in words else f"results/{name}.zarr"), result.stdout)
 
 
 def load_toml(text: str) -> None:
@@ -79,7 +83,7 @@ def load_toml(text: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_what_a_page_shows_works(page, folder, monkeypatch):
+def test_what_a_page_shows_works(page, folder, monkeypatch, compiled_cheaply):
     monkeypatch.chdir(folder)
     names: dict[str, object] = {}
     for block in blocks(page):

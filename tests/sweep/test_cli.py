@@ -21,6 +21,7 @@ from sweep.cli import main
 from sweep.shipped import configs_directory
 from sweep.spec import loads
 from sweep.store import CubeStore
+from tests.ran import PRINTED_AGREES, assert_ran
 from tests.sweep.studies import PLAIN, assert_same_bits, contents, toy
 
 # `sweep.run` is the function as well.
@@ -372,36 +373,38 @@ sys.exit(f"imported {{heavy}}" if heavy else 0)
 CONFIGS = sorted(path.stem for path in configs_directory().glob("*.toml"))
 PUBLISHED = [name for name in CONFIGS if "[published]" in (configs_directory() / f"{name}.toml").read_text(encoding="utf-8")]
 SMALL = ["--set", "axes.returns.points=4", "--set", "axes.distance_to_limits.points=3"]
-PAGES = Path(__file__).resolve().parents[2] / "docs" / "models"
-DRAWN_ON_PAGES = {
-    name: draws
-    for page in sorted(PAGES.glob("*.md"))
-    for name, draws in re.findall(r"^siesweep run configs/(\w+)\.toml --draws (\d+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+ON_PAGES = {
+    name
+    for page in DOCS.rglob("*.md")
+    for name in re.findall(r"^siesweep run configs/(\w+)\.toml", page.read_text(encoding="utf-8"), re.MULTILINE)
 }
-ONE_DRAW = ("toy_model", "returns_law", "stepping_on_toes", "interviews", "compute_bottleneck_limits")
+"""The configs that a page runs: test_docs.py runs them, and asserts the same."""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CONFIGS)
-def test_every_config_runs_end_to_end(tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
-    # As the model's page runs it, so that its program is compiled once for both.
-    few = [] if name in ONE_DRAW else ["--draws", DRAWN_ON_PAGES.get(name, "3000")]
+def run_end_to_end(folder, name, workers):
+    few = [] if name in PRINTED_AGREES else ["--draws", "3000"]
     if name in ("phase_returns_ceiling", "sie_phase"):
         few += SMALL
     if name == "sie_phase":
         few += ["--set", "axes.elasticity_of_substitution.points=3"]
-    # Each worker compiles for itself: two of them take twice as long here.
-    workers = "2" if name in ("davidson_houlden_2025", "governance") else "1"
     result = siesweep("run", configs_directory() / f"{name}.toml", *few, "--workers", workers)
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "results" / f"{name}.png").is_file()
-    cube = sweep.open_cube(tmp_path / "results" / f"{name}.zarr")
-    assert (cube["status"] == 1).all()
-    assert cube.attrs["failed_trajectories"] == cube.attrs["cut_off_trajectories"] == 0
-    if name in ONE_DRAW:
-        assert "agrees" in result.stdout
-        assert "DIFFERS" not in result.stdout
+    assert_ran(name, folder / "results" / f"{name}.zarr", result.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name not in ON_PAGES])
+def test_every_config_that_no_page_runs_runs_end_to_end(tmp_path, monkeypatch, compiled_cheaply, name):
+    monkeypatch.chdir(tmp_path)
+    run_end_to_end(tmp_path, name, 1)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_runs_end_to_end_on_two_devices(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    run_end_to_end(tmp_path, name, 2)
 
 
 @pytest.mark.slow
