@@ -42,11 +42,17 @@ def digits():
     mp.dps = 30
 
 
+@pytest.fixture
+def as_shipped(monkeypatch):
+    """Everything is compiled as it is shipped."""
+    monkeypatch.setattr(compiling, "CHEAPEST", {})
+
+
 @pytest.fixture(autouse=True)
-def as_shipped(request, monkeypatch):
+def soak_is_as_shipped(request):
     """What is run at length is compiled as it is shipped."""
     if request.node.get_closest_marker("soak"):
-        monkeypatch.setattr(compiling, "CHEAPEST", {})
+        request.getfixturevalue("as_shipped")
 
 
 @pytest.fixture
