@@ -58,6 +58,8 @@ class Study:
     precision: Literal["float32", "float64"]
     tolerance: float
     bins_per_octave: int
+    steps: int | None = None
+    """The steps that were counted before for the same study, so that every machine that takes part in a sweep takes as many."""
 
     @cached_property
     def labels(self) -> tuple[Label, ...]:
@@ -93,6 +95,8 @@ class Study:
         """
         if not self.budget.tolerance:
             return self.budget
+        if self.steps is not None:
+            return replace(self.budget, steps=self.steps)
         key, draw = jnp.zeros(2, jnp.uint32), jnp.arange(_PILOT, dtype=jnp.uint32)
 
         @jax.jit
@@ -249,11 +253,15 @@ class TileProgram:
         _ = study.work
         self.lanes = sub_block(study) if lanes is None else lanes
         self._run = jax.jit(self._tile, compiler_options=compiler_options())
+        self._compiled: dict[Any, Any] = {}
 
     def __call__(
         self, cells: np.ndarray, first_block: int, blocks: int, draws: int, key: np.ndarray, device: Any = None
     ) -> dict[str, jax.Array]:
-        """`cells` (at most C, axes) float64; `blocks` at most K; `draws` the extent of the sweep. Returns at once, with promises."""
+        """`cells` (at most C, axes) float64; `blocks` at most K; `draws` the extent of the sweep. Returns at once, with promises.
+
+        Compiles first where `compile` has not been called for the device.
+        """
         padded = np.zeros((self.shape.cells, len(self.study.axes)), self.study.dtype)
         padded[: len(cells)] = cells
         arguments = (
@@ -264,19 +272,26 @@ class TileProgram:
             np.int64(draws),
             np.asarray(key, np.uint32),
         )
-        run: Any = self._run
+        run: Any = self._compiled.get(device, self._run)
         results: dict[str, jax.Array] = run(*(jax.device_put(argument, device) for argument in arguments))
         return results
 
-    def compile(self) -> Any:
-        """Compile without running, for timing and for a look at the program."""
-        shape: Any = jax.ShapeDtypeStruct
+    def compile(self, device: Any = None) -> Any:
+        """Compile for a device without running; its tiles run what is returned, which can be looked at."""
+        place = None if device is None else jax.sharding.SingleDeviceSharding(device)
+
+        struct: Any = jax.ShapeDtypeStruct
+
+        def shape(sizes: tuple[int, ...], kind: Any) -> Any:
+            return struct(sizes, kind, sharding=place)
+
         arguments = (
             shape((self.shape.cells, len(self.study.axes)), self.study.dtype),
             *(shape((), kind) for kind in (jnp.int32, jnp.uint32, jnp.int32, jnp.int64)),
             shape((2,), jnp.uint32),
         )
-        return self._run.lower(*arguments).compile()
+        self._compiled[device] = self._run.lower(*arguments).compile()
+        return self._compiled[device]
 
     def _empty(self) -> dict[str, jax.Array]:
         study, replicates, block = self.study, self.study.design.replicates, self.study.design.block
@@ -285,6 +300,7 @@ class TileProgram:
         arrays: dict[str, jax.Array] = {
             "valid": jnp.zeros((cells, blocks, replicates), jnp.int32),
             "failed": jnp.zeros((cells, blocks, replicates), jnp.int32),
+            "first_failed": jnp.full((cells, blocks), block, jnp.int32),
             "cut_off": jnp.zeros((cells, blocks), jnp.int32),
             "true": jnp.zeros((cells, blocks, flags, replicates), jnp.int32),
             "finite": jnp.zeros((cells, blocks, numbers, replicates), jnp.int32),
@@ -363,6 +379,8 @@ class TileProgram:
         valid = held & ~failed
         arrays["valid"] = arrays["valid"].at[c, k].add(count_true(valid, replicates))
         arrays["failed"] = arrays["failed"].at[c, k].add(count_true(failed, replicates))
+        first = jnp.min(jnp.where(failed, jnp.arange(self.lanes, dtype=jnp.int32) + part * self.lanes, study.design.block))
+        arrays["first_failed"] = arrays["first_failed"].at[c, k].min(first)
         arrays["cut_off"] = arrays["cut_off"].at[c, k].add(jnp.sum(evaluation.cut_off & held, dtype=jnp.int32))
         if study.flags:
             flags = jnp.stack([evaluation.values[label.name] for label in study.flags])

@@ -7,6 +7,7 @@ failed tiles.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import tomllib
 from collections.abc import Callable
@@ -56,6 +57,7 @@ def _exit_code(error: Exception) -> int | None:
         ("sweep.store", "StoreError", 1),
         ("sweep.ledger", "LedgerError", 1),
         ("sweep.cube", "CubeError", 1),
+        ("sweep.places", "PlaceError", 1),
     ):
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
             return code
@@ -77,39 +79,81 @@ def _changes(function: Callable[..., None]) -> Callable[..., None]:
     return click.option("--draws", type=int, help="Draws in all.")(function)
 
 
+def _shard(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    number, slash, shards = value.partition("/")
+    if not (slash and number.isdecimal() and shards.isdecimal() and 1 <= int(number) <= int(shards)):
+        raise click.BadParameter(f"{value!r} is not K/N with K from 1 to N, e.g. 1/4")
+    return int(number), int(shards)
+
+
 @main.command()
 @_CONFIG
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The store. [default: results/NAME.zarr]")
+@click.option("-o", "--output", metavar="STORE", help="The store, a path or a URL. [default: results/NAME.zarr]")
 @_changes
+@click.option("--executor", type=click.Choice(["inline", "dask"]), help="This process, or dask's workers. [default: inline]")
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Devices to use. [default: accelerators, or cores, as many as the sweep is worth]"
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Devices, or dask's workers, to use. [default: accelerators, or cores, as many as the sweep is worth]",
 )
+@click.option("--scheduler", metavar="ADDRESS", help="A dask scheduler that runs already, e.g. tcp://host:8786.")
+@click.option("--shard", metavar="K/N", callback=_shard, help="Run the K-th of N shares; other launchers run the others.")
 @click.option("--mix", is_flag=True, help="Go on with a store whose tiles another jaxlib or kind of device made.")
 def run(
-    config: Path, output: Path | None, draws: int | None, seed: int | None, settings: tuple[str, ...], workers: int | None, mix: bool
+    config: Path,
+    output: str | None,
+    draws: int | None,
+    seed: int | None,
+    settings: tuple[str, ...],
+    executor: str | None,
+    workers: int | None,
+    scheduler: str | None,
+    shard: tuple[int, int] | None,
+    mix: bool,
 ) -> None:
     """Run a sweep into a cube, or go on with it; ends with the results.
 
     The same command again resumes a run that was stopped, and returns at once when all is done. More --draws extend it.
     """
     spec = _load(config, draws, seed, settings)
-    store = output or Path("results") / f"{spec.name}.zarr"
+    how = {"executor": executor, "workers": workers, "scheduler": scheduler, "shard": shard, "mix_versions": mix}
+    _run(spec, output or f"results/{spec.name}.zarr", **how)
+
+
+def _run(spec: Spec, store: str, **how: Any) -> None:
+    """Run a sweep with its progress on stderr, and print the results."""
     from sweep.coordinator import ToleranceError
     from sweep.coordinator import run as run_sweep
     from sweep.cube import open_cube
-    from sweep.printing import show_results
+    from sweep.places import place_of
+    from sweep.printing import figure_of, show_partial, show_results
     from sweep.progress import shown_on
 
+    place = place_of(store)
+    _end_as_interrupted()
     late: ToleranceError | None = None
     with shown_on(sys.stderr, spec.name) as progress:
         try:
-            cube = run_sweep(spec, store, workers=workers, progress=progress, mix_versions=mix)
+            cube = run_sweep(spec, store, progress=progress, announce=lambda message: click.echo(message, err=True), **how)
         except ToleranceError as error:
             late, cube = error, open_cube(store)
-    figure = store.with_suffix(".png")
-    show_results(spec, cube, store, figure)
+    if cube.attrs["complete"]:
+        show_results(spec, cube, place, figure_of(place))
+    else:
+        show_partial(place, how["shard"])
     if late is not None:
         raise late
+
+
+def _end_as_interrupted() -> None:
+    """Take the signal by which a batch system ends a job for the user's own interrupt: what is done is kept, and exit code 3."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 @main.command()
@@ -128,18 +172,114 @@ def plan(config: Path, draws: int | None, seed: int | None, settings: tuple[str,
 
 
 @main.command()
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store")
 @click.option("--config", is_flag=True, help="Print the config that the cube was made from.")
-def status(store: Path, config: bool) -> None:
-    """Say what a store holds and how far its sweep is."""
+def status(store: str, config: bool) -> None:
+    """Say what a store holds and how far its sweep is, from a run that is under way too."""
     from sweep.cube import attributes
+    from sweep.places import place_of
     from sweep.printing import show_status
 
-    held = attributes(store)
+    place = place_of(store)
+    held = attributes(place)
     if config:
         click.echo(held["spec"], nl=False)
     else:
-        show_status(store, held)
+        show_status(place, held)
+
+
+_FROM_CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), help="The config that the cube was made from, where its model is your own code."
+)
+
+
+@main.command()
+@click.argument("store")
+@click.option("--draws", type=int, required=True, help="Draws in all.")
+@_FROM_CONFIG
+@click.option("--executor", type=click.Choice(["inline", "dask"]), help="This process, or dask's workers. [default: inline]")
+@click.option("--workers", type=click.IntRange(min=1), help="Devices, or dask's workers, to use.")
+@click.option("--scheduler", metavar="ADDRESS", help="A dask scheduler that runs already, e.g. tcp://host:8786.")
+@click.option("--mix", is_flag=True, help="Go on with a store whose tiles another jaxlib or kind of device made.")
+def extend(
+    store: str, draws: int, config: Path | None, executor: str | None, workers: int | None, scheduler: str | None, mix: bool
+) -> None:
+    """Add draws to a cube, from the cube alone; what is finished is not computed again."""
+    from sweep.places import place_of
+    from sweep.prepare import spec_of
+
+    spec = spec_of(place_of(store), _config(config))
+    _run(spec.replace({"sweep.draws": draws}), store, executor=executor, workers=workers, scheduler=scheduler, mix_versions=mix)
+
+
+@main.command()
+@click.argument("store")
+@_FROM_CONFIG
+def merge(store: str, config: Path | None) -> None:
+    """Finish a sweep whose shards are all done, and print its results."""
+    from sweep import ledger
+    from sweep.coordinator import check_tolerance
+    from sweep.coordinator import merge as merge_shards
+    from sweep.cube import CubeError, open_cube
+    from sweep.places import place_of
+    from sweep.prepare import spec_of
+    from sweep.printing import figure_of, show_results
+
+    place = place_of(store)
+    spec = spec_of(place, _config(config))
+    if not merge_shards(spec, place):
+        done = len(ledger.read(place).receipts)
+        raise CubeError(f"{store}: only {done:,} tiles are finished; run the shards that are missing, `siesweep status {store}` says more")
+    cube = open_cube(place)
+    show_results(spec, cube, place, figure_of(place))
+    check_tolerance(spec, place, cube)
+
+
+@main.command()
+@click.argument("store")
+@click.option("--repair", is_flag=True, help="Compute exactly the damaged tiles again.")
+@_FROM_CONFIG
+def verify(store: str, repair: bool, config: Path | None) -> None:
+    """Read every array of a cube again and hold it against its receipt; names what is damaged."""
+    from sweep.places import place_of
+    from sweep.prepare import spec_of
+    from sweep.printing import show_verified
+    from sweep.progress import counted_on
+    from sweep.verify import verify as verify_store
+    from sweep.verify import withdraw
+
+    place = place_of(store)
+    spec = spec_of(place, _config(config))
+    with counted_on(sys.stderr, f"verify {store}") as progress:
+        found = verify_store(place, spec, progress)
+    show_verified(place, found)
+    if found.damage and not repair:
+        sys.exit(1)
+    if found.damage:
+        withdraw(place, spec, found)
+        _run(spec, store)
+
+
+@main.command()
+@click.argument("store")
+@click.option("--index", type=int, required=True, help="The trajectory: its cell's number times the draws, plus its draw.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw its path into this file (PNG).")
+@_FROM_CONFIG
+def replay(store: str, index: int, plot: Path | None, config: Path | None) -> None:
+    """Compute one trajectory of a cube again, from the cube alone, and print it."""
+    from sweep.places import place_of
+    from sweep.printing import show_replayed
+    from sweep.replay import replay as replay_trajectory
+
+    place = place_of(store)
+    given = _config(config)
+    show_replayed(place, replay_trajectory(place, index, given), plot)
+
+
+def _config(path: Path | None) -> Spec | None:
+    from sweep.spec import load
+
+    return None if path is None else load(path)
 
 
 @main.command()

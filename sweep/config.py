@@ -116,7 +116,7 @@ class PublishedTable(Table):
 class RunSpec(Table):
     """[run]: how it is run; changes no bit of the result."""
 
-    executor: Literal["inline"] = "inline"
+    executor: Literal["inline", "dask"] = "inline"
     workers: _Whole | None = None
     tile: _Whole | None = Field(None, description="draws a tile")
 

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import errno
 import platform
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import jax
 import xarray as xr
 
-from kernels.models import ModelError
-from sweep import identity, ledger
+from sweep import ledger
 from sweep.cube import attributes, open_cube
-from sweep.errors import SpecError
 from sweep.execute import inline
-from sweep.execute.tile import Computed
+from sweep.execute.compilation import use_compilation_cache
+from sweep.execute.tile import Job, Receipt, TileFailed
 from sweep.finalize import write_statistics
-from sweep.plan import Plan, Tile, TilePolicy, make_plan, worthwhile_workers
+from sweep.ledger import Contents, Ledger, LedgerError
+from sweep.places import Place, PlaceError, place_of
+from sweep.places.place import WHOLE
+from sweep.plan import Plan, Tile, worthwhile_workers
+from sweep.prepare import is_finished, prepared, shown
 from sweep.progress import Listener, State, silent
 from sweep.spec import Spec
-from sweep.store import CubeStore, StoreError
+from sweep.store import CubeStore
 
 _PACKAGES = ("siesweep", "jax", "jaxlib", "numpy", "xarray", "zarr")
+
+Chains = Sequence[Sequence[Tile]]
 
 
 class RunError(Exception):
@@ -43,230 +47,275 @@ class Interrupted(RunError):
     """A run that was stopped, or some of whose tiles failed, before all was done. The same call goes on."""
 
 
-def run(
-    spec: Spec, store: str | Path, *, workers: int | None = None, progress: Listener = silent, mix_versions: bool = False
-) -> xr.DataTree:
-    """Run a sweep into the cube at `store` and open it.
+class Executor(Protocol):
+    """What computes and writes tiles; `kind` is what bits depend on beside the spec."""
 
-    A store that holds part of the same sweep is resumed; one with fewer draws is extended; a finished one is opened. `workers` is the
-    number of devices to use, by default as many as the sweep is worth; `progress` is told of every tile.
+    @property
+    def kind(self) -> Mapping[str, str]: ...
+
+    def receipts(self, chains: Chains) -> Generator[Receipt | TileFailed, None, None]:
+        """Compute the tiles of every chain in order, the chains in any, and write them. Closing it ends early."""
+
+
+def run(
+    spec: Spec,
+    store: str | Path,
+    *,
+    executor: str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    shard: tuple[int, int] | None = None,
+    progress: Listener = silent,
+    announce: Callable[[str], None] = lambda message: None,
+    mix_versions: bool = False,
+) -> xr.DataTree:
+    """Run a sweep into the cube at `store`, a path or URL, and open it.
+
+    A store that holds part of the same sweep is resumed; one with fewer draws is extended; a finished one is opened. `executor` is
+    "inline" (this process) or "dask", `workers` the number of devices or of dask's workers, by default as many as the sweep is worth;
+    `scheduler` the address of a dask scheduler that runs already. `shard` = (k, n) runs the k-th of n shares, beside launchers that run
+    the others; the last of them finishes the cube, and until then what is returned is partial. `progress` is told of every tile,
+    `announce` what else there is to say.
 
     Raises SpecError where the store holds something else or more draws, StoreError or RunError where the run cannot go on (a full disk,
     another run on the same store), ToleranceError where the finished run's numerical error exceeds the tolerance, Interrupted where tiles
     are missing.
     """
-    path = Path(store)
+    place = place_of(store)
+    launcher = WHOLE if shard is None else ledger.shard_name(*shard)
     try:
-        if not _is_finished(spec, path):
+        if not is_finished(spec, place):
             use_compilation_cache()
-            devices = inline.devices(workers or spec.run.workers)
-            if workers is None and spec.run.workers is None:
-                devices = devices[: worthwhile_workers(spec)]
-            _run(spec, path, devices, progress, mix_versions)
-        elif attributes(path).get("start_date") != _start(spec):
-            _set_start(spec, path)
+            on = _devices(spec, executor, workers, scheduler)
+            plan = prepared(spec, place, len(on) or workers or spec.run.workers or inline.cores(), launcher)
+            with ledger.hold(place, launcher) as book:
+                _advance(
+                    plan,
+                    place,
+                    book,
+                    shard,
+                    lambda cube: _executor(plan, place, cube, on, workers, scheduler, announce),
+                    progress,
+                    mix_versions,
+                )
+            if shard is not None:
+                merge(spec, place, wait=True)
+        elif attributes(place).get("start_date") != shown(spec)["start_date"]:
+            _set_start(spec, place)
     except OSError as error:
-        raise RunError(_disk_message(path, error)) from error
-    except ledger.LedgerError as error:
+        raise RunError(_disk_message(place, error)) from error
+    except (LedgerError, PlaceError) as error:
         raise RunError(str(error)) from None
     except KeyboardInterrupt:
-        raise Interrupted(f"{path}: stopped; the same command goes on from there") from None
-    cube = open_cube(path)
-    if cube.attrs["numerical_error"] > spec.tolerance:
-        raise ToleranceError(
-            f"{path}: the numerical error {cube.attrs['numerical_error']:.2g} exceeds the tolerance {spec.tolerance:g}; "
-            'use precision = "float64", or a tolerance that the study can bear'
-        )
+        raise Interrupted(f"{place.address}: stopped; the same command goes on from there") from None
+    cube = open_cube(place, allow_partial=shard is not None)
+    check_tolerance(spec, place, cube)
     return cube
 
 
-def _counted(spec: Spec, plan: Plan) -> Plan:
-    """The plan with the lengths of its loops settled, before any store is made. Raises SpecError where trajectories take too many steps."""
-    try:
-        _ = plan.study.work
-    except ModelError as error:
-        raise SpecError(str(spec.path or spec.name), f"parameters.{error.key}", None, error.problem, error.fix) from None
-    return plan
-
-
-def use_compilation_cache() -> None:
-    """Keep compiled programs between runs, where JAX keeps its cache or in the user's cache folder."""
-    settings: Any = jax.config
-    if settings.jax_compilation_cache_dir is None:
-        settings.update("jax_compilation_cache_dir", str(Path.home() / ".cache" / "siesweep" / "jax"))
-    settings.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-
-def _run(spec: Spec, path: Path, devices: list[Any], progress: Listener, mix_versions: bool) -> None:
-    plan = _plan(spec, path, len(devices))
-    with ledger.Ledger(path) as receipts:
-        cube = CubeStore(path)
-        held = cube.attributes["draws"]
-        if held > spec.draws:
-            problem = f"{path} holds {held} draws already, and draws are never taken away"
-            raise SpecError(
-                str(spec.path or spec.name), "sweep.draws", spec.draws, problem, f"use draws = {held} or more, or another store (-o)"
-            )
-        _, finished = ledger.read(path)
-        tiles = list(plan.tiles())
-        # A tile of the last column is finished only with as many draws as it holds now.
-        missing = [tile for tile in tiles if tile.name not in finished or finished[tile.name]["draws"] != tile.draws]
-        kind = _kind(devices)
-        _refuse_mixture(path, finished, kind, mix_versions)
-        if held < spec.draws:
-            cube.grow(plan)
-        if missing:
-            cube.set_attributes({"complete": False, "draws": spec.draws})
-        worst: float = max((receipt["error"] for receipt in finished.values()), default=0.0)
-        started, fresh, done = time.perf_counter(), 0, len(tiles) - len(missing)
-        failed: list[inline.TileFailed] = []
-        try:
-            # Closed at once, whatever ends it, so that no device goes on computing for nobody.
-            with closing(inline.run_tiles(plan, missing, devices)) as results:
-                for result in results:
-                    if isinstance(result, inline.TileFailed):
-                        failed.append(result)
-                        cube.mark_failed(result.tile)
-                        continue
-                    receipts.append({**_receipt(plan, cube, result), **kind})
-                    worst = max(worst, float(result.arrays["error"].max(initial=0)))
-                    fresh, done = fresh + result.tile.cells * result.tile.draws, done + 1
-                    progress(State(done, len(tiles), fresh, time.perf_counter() - started, worst))
-        except KeyboardInterrupt:
-            raise Interrupted(f"{path}: stopped with {done} of {len(tiles)} tiles done; the same command goes on from there") from None
-        if failed:
-            names = ", ".join(failure.tile.name for failure in failed[:5])
-            raise Interrupted(f"{path}: {len(failed)} of {len(tiles)} tiles failed ({names}): {failed[0]}")
-        measured = write_statistics(plan, cube)
-        cube.set_attributes({**measured, "draws": spec.draws, **_shown(spec), "axis_order": list(spec.axes)})
-        cube.set_attributes(_provenance(fresh, time.perf_counter() - started, kind), group="provenance")
-        cube.finish()
-
-
-def _plan(spec: Spec, path: Path, workers: int) -> Plan:
-    """The plan of a store: made with it, or found there, where it holds this sweep."""
-    if not path.exists():
-        plan = _counted(spec, make_plan(spec, workers))
-        head: dict[str, Any] = {
-            "format": identity.FORMAT_VERSION,
-            "fingerprint": spec.fingerprint(),
-            "identity": spec.identity(),
-            "policy": {"box": list(plan.policy.box), "blocks": plan.policy.blocks},
-            "store": _layout(spec),
-        }
-        CubeStore.create(path, plan, _attributes(spec), lambda folder: ledger.write_head(folder, head))
-        return plan
-    head = _same_sweep(spec, path)
-    return _counted(spec, make_plan(spec, workers, TilePolicy(tuple(head["policy"]["box"]), head["policy"]["blocks"])))
-
-
-def _same_sweep(spec: Spec, path: Path) -> dict[str, Any]:
-    """The head of the ledger of a store that holds this sweep. Raises SpecError where it holds something else."""
-    if not (path / ledger.FILE).is_file():
-        raise SpecError(str(path), "", None, "exists and is not a sweep's store", "name another with -o, or move it away")
-    head, _ = ledger.read(path)
-    if head.get("format", 0) > identity.FORMAT_VERSION:
-        raise StoreError(
-            f"{path}: made by a newer siesweep (format {head['format']}; this one knows {identity.FORMAT_VERSION}); update siesweep"
+def check_tolerance(spec: Spec, place: Place, cube: xr.DataTree) -> None:
+    """Raises ToleranceError where the measured error of a finished cube exceeds the tolerance."""
+    error = cube.attrs.get("numerical_error", 0.0)
+    if error > spec.tolerance:
+        raise ToleranceError(
+            f"{place.address}: the numerical error {error:.2g} exceeds the tolerance {spec.tolerance:g}; "
+            'use precision = "float64", or a tolerance that the study can bear'
         )
-    differing = identity.differing_keys(head["identity"], spec.identity())
-    if not differing and head["store"] != _layout(spec):
-        differing = identity.differing_keys({"store": head["store"]}, {"store": _layout(spec)})
-    if differing:
-        keys = ", ".join(differing[:8]) + (", …" if len(differing) > 8 else "")
-        fix = "name another store with -o, or give back the old values"
-        raise SpecError(str(path), "", None, f"holds another sweep, which differs in {keys}", fix)
-    return head
 
 
-def _layout(spec: Spec) -> dict[str, Any]:
-    """What of [store] decides which arrays there are: not part of the identity, but fixed once a store is made."""
-    return spec.store.model_dump(mode="json")
+def merge(spec: Spec, place: Place, wait: bool = False) -> bool:
+    """Finish a sweep all of whose tiles have their receipts, as the last shard does. Returns whether it is finished now.
 
-
-def _is_finished(spec: Spec, path: Path) -> bool:
-    """Whether the store holds exactly this sweep, done. Reads two files and starts nothing."""
-    if not (path / ledger.FILE).is_file():
-        return False
-    held = attributes(path)
-    if not held.get("complete") or held.get("draws") != spec.draws:
-        return False
-    _same_sweep(spec, path)
+    With `wait`, other shards that are about to end are given a while to do so. Raises LedgerError where another launcher is at work.
+    """
+    plan = prepared(spec, place, 1, WHOLE)
+    until = time.monotonic() + (10.0 if wait else 0.0)
+    while not is_finished(spec, place):
+        if _missing(plan, ledger.read(place)):
+            return False
+        try:
+            with ledger.hold(place) as book:
+                if not is_finished(spec, place):
+                    _finish(plan, CubeStore(place), book, ledger.read(place), {})
+        except LedgerError:
+            if time.monotonic() > until:
+                if wait:
+                    return False
+                raise
+            time.sleep(0.2)
     return True
 
 
-def _start(spec: Spec) -> str | None:
-    return spec.start_date.isoformat() if spec.start_date is not None else None
+def _devices(spec: Spec, executor: str | None, workers: int | None, scheduler: str | None) -> list[Any]:
+    """The devices of this process that compute: none where dask's workers do."""
+    if scheduler is not None or (executor or spec.run.executor) == "dask":
+        return []
+    devices = inline.devices(workers or spec.run.workers)
+    if workers is None and spec.run.workers is None:
+        devices = devices[: worthwhile_workers(spec)]
+    return devices
 
 
-def _shown(spec: Spec) -> dict[str, Any]:
-    """What of a spec only those need who read the cube, and may change from one call to the next."""
-    return {"spec": spec.to_toml(), "start_date": _start(spec)}
+@contextmanager
+def _executor(
+    plan: Plan,
+    place: Place,
+    cube: CubeStore,
+    on: list[Any],
+    workers: int | None,
+    scheduler: str | None,
+    announce: Callable[[str], None],
+) -> Iterator[Executor]:
+    if on:
+        yield inline.Inline(plan, cube, on)
+        return
+    from sweep.execute.cluster import Cluster
+
+    job = Job(plan.spec, place.address, plan.policy, plan.study.steps)
+    with Cluster(job, workers or plan.spec.run.workers, scheduler, announce) as cluster:
+        yield cluster
 
 
-def _set_start(spec: Spec, path: Path) -> None:
+def _missing(plan: Plan, held: Contents, shard: tuple[int, int] | None = None) -> list[list[Tile]]:
+    """The chains of tiles that have no receipt, of the whole sweep or of one share."""
+    found = []
+    for number, chain in enumerate(plan.chains()):
+        if shard is None or number % shard[1] == shard[0] - 1:
+            missing = [tile for tile in chain if not held.has(tile)]
+            if len(missing) == len(chain):
+                missing[0] = replace(missing[0], fresh=True)
+            found.append(missing)
+    return [chain for chain in found if chain]
+
+
+def _advance(
+    plan: Plan,
+    place: Place,
+    book: Ledger,
+    shard: tuple[int, int] | None,
+    executor: Callable[[CubeStore], Any],
+    progress: Listener,
+    mix_versions: bool,
+) -> None:
+    """Compute and write what is missing; for a whole sweep, its statistics too."""
+    cube, held = CubeStore(place), ledger.read(place)
+    chains = _missing(plan, held, shard)
+    mine = sum(len(chain) for number, chain in enumerate(plan.chains()) if shard is None or number % shard[1] == shard[0] - 1)
+    done = mine - sum(map(len, chains))
+    worst: float = max((receipt["error"] for receipt in held.receipts.values()), default=0.0)
+    started, fresh = time.perf_counter(), 0
+    failed: list[TileFailed] = []
+    kind: Mapping[str, str] = {}
+    tiles = {tile.name: tile for chain in chains for tile in chain}
+    try:
+        if chains:
+            if cube.attributes.get("complete"):
+                cube.set_attributes({"complete": False})
+            with executor(cube) as running:
+                kind = running.kind
+                _refuse_mixture(place, held.receipts, kind, mix_versions)
+                # Closed at once, whatever ends it, so that no device goes on computing for nobody.
+                with closing(running.receipts(chains)) as results:
+                    for result in results:
+                        if isinstance(result, TileFailed):
+                            failed.append(result)
+                            book.append(_failure(plan, place, result))
+                            continue
+                        book.append(result)
+                        held.receipts[result["tile"]] = result
+                        tile = tiles[result["tile"]]
+                        worst, done = max(worst, result["error"]), done + 1
+                        fresh += tile.cells * tile.draws
+                        progress(State(done, mine, fresh, time.perf_counter() - started, worst))
+        elif held.receipts:
+            kind = {key: next(iter(held.receipts.values()))[key] for key in ("jaxlib", "device")}
+        if shard is None and not failed:
+            _finish(plan, cube, book, held, {"trajectories": fresh, "seconds": time.perf_counter() - started, **kind})
+    except KeyboardInterrupt:
+        _leave(plan, cube, held, failed, shard)
+        raise Interrupted(f"{place.address}: stopped with {done} of {mine} tiles done; the same command goes on from there") from None
+    if failed:
+        _leave(plan, cube, held, failed, shard)
+        first = failed[0]
+        raise Interrupted(
+            f"{place.address}: {len(failed)} of {mine} tiles failed ({', '.join(each.tile.name for each in failed[:5])}): "
+            f"{first}; try one alone with `{_replay_command(plan, place, first.tile)}`; the same command tries them again"
+        )
+
+
+def _finish(plan: Plan, cube: CubeStore, book: Ledger, held: Contents, provenance: Mapping[str, Any]) -> None:
+    """Make the statistics of a sweep all of whose tiles are done, and say that it is complete: last."""
+    spec = plan.spec
+    cube.place.remove_strays()
+    measured = write_statistics(plan, cube, list(plan.boxes()))
+    cube.set_attributes({**measured, "draws": spec.draws, **shown(spec), "axis_order": list(spec.axes)})
+    cube.set_attributes(_provenance(held, provenance), group="provenance")
+    names = cube.settled_arrays()
+    cube.settle(names)
+    book.append({"finished": {name: cube.crc(name) for name in names}, "draws": spec.draws})
+    cube.finish()
+
+
+def _leave(plan: Plan, cube: CubeStore, held: Contents, failed: Sequence[TileFailed], shard: tuple[int, int] | None) -> None:
+    """Make the statistics of the cells that are done, for who opens a partial cube; shards leave that to the last of them."""
+    if shard is not None:
+        return
+    unfinished = {tile.box for chain in _missing(plan, held) for tile in chain}
+    with suppress(KeyboardInterrupt):
+        write_statistics(plan, cube, [box for box in plan.boxes() if box not in unfinished])
+        for each in failed:
+            cube.mark(each.tile.box, 2)
+
+
+def _failure(plan: Plan, place: Place, failed: TileFailed) -> dict[str, Any]:
+    return {
+        "tile": failed.tile.name,
+        "first_block": failed.tile.first_block,
+        "draws": failed.tile.draws,
+        "failed": failed.reason,
+        "tries": failed.tries,
+        "replay": _replay_command(plan, place, failed.tile),
+    }
+
+
+def _replay_command(plan: Plan, place: Place, tile: Tile) -> str:
+    """The command that computes the first trajectory of a tile."""
+    cell = 0
+    for (start, _), length in zip(tile.box, plan.axis_lengths, strict=True):
+        cell = cell * length + start
+    return f"siesweep replay {place.address} --index {cell * plan.spec.draws + tile.first_block * plan.spec.block}"
+
+
+def _set_start(spec: Spec, place: Place) -> None:
     """Give a finished cube another start date. One that cannot be written now keeps the old one: no number depends on it."""
-    with contextlib.suppress(OSError, ledger.LedgerError), ledger.Ledger(path):
-        cube = CubeStore(path)
-        cube.set_attributes(_shown(spec))
+    with suppress(OSError, LedgerError, PlaceError), ledger.hold(place):
+        cube = CubeStore(place)
+        cube.set_attributes(shown(spec))
         cube.finish()
 
 
-def _attributes(spec: Spec) -> dict[str, Any]:
-    return {
-        **{name: value for name, value in _shown(spec).items() if value is not None},
-        "title": spec.name,
-        "model": spec.model,
-        "format_version": identity.FORMAT_VERSION,
-        "fingerprint": spec.fingerprint(),
-        "draws": spec.draws,
-        "precision": spec.precision,
-        "tolerance": spec.tolerance,
-        "complete": False,
-    }
-
-
-def _receipt(plan: Plan, cube: CubeStore, result: Computed) -> dict[str, Any]:
-    """Write a tile's data, and what is then said of it."""
-    tile: Tile = result.tile
-    crcs = cube.write_tile(plan, tile, result.arrays)
-    return {
-        "tile": tile.name,
-        "draws": tile.draws,
-        "crc": crcs,
-        "valid": int(result.arrays["valid"].sum()),
-        "failed": int(result.arrays["failed"].sum()),
-        "error": float(result.arrays["error"].max(initial=0)),
-        "seconds": round(result.seconds, 4),
-    }
-
-
-def _kind(devices: list[Any]) -> dict[str, str]:
-    """What bits depend on beside the spec."""
-    return {"jaxlib": version("jaxlib"), "device": f"{devices[0].platform}:{devices[0].device_kind}"}
-
-
-def _refuse_mixture(path: Path, finished: Mapping[str, Mapping[str, Any]], kind: Mapping[str, str], allowed: bool) -> None:
+def _refuse_mixture(place: Place, finished: Mapping[str, Mapping[str, Any]], kind: Mapping[str, str], allowed: bool) -> None:
     for receipt in finished.values():
         differing = {key: (receipt[key], value) for key, value in kind.items() if receipt[key] != value}
         if differing and not allowed:
             changed = "; ".join(f"{key} was {old}, is {new}" for key, (old, new) in differing.items())
-            raise RunError(
-                f"{path}: its tiles were made with something else ({changed}), which may differ in the last bit; allow it with --mix"
-            )
+            problem = f"its tiles were made with something else ({changed}), which may differ in the last bit"
+            raise RunError(f"{place.address}: {problem}; allow it with --mix")
 
 
-def _provenance(trajectories: int, seconds: float, kind: Mapping[str, str]) -> dict[str, Any]:
+def _provenance(held: Contents, last: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = sorted({f"{receipt['device']}, jaxlib {receipt['jaxlib']}" for receipt in held.receipts.values()})
     return {
         "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "trajectories_of_the_last_call": trajectories,
-        "seconds_of_the_last_call": round(seconds, 3),
-        **kind,
+        "devices": kinds,
+        "seconds_in_tiles": round(sum(receipt["seconds"] for receipt in held.receipts.values()), 3),
+        "trajectories_of_the_last_call": last.get("trajectories", 0),
+        "seconds_of_the_last_call": round(last.get("seconds", 0.0), 3),
     }
 
 
-def _disk_message(path: Path, error: OSError) -> str:
+def _disk_message(place: Place, error: OSError) -> str:
     what = {
         errno.ENOSPC: "the disk is full; make room, and the same command goes on",
         errno.EDQUOT: "the disk quota is used up; make room, and the same command goes on",
@@ -275,4 +324,4 @@ def _disk_message(path: Path, error: OSError) -> str:
         errno.EEXIST: "a file stands in the way; name a store elsewhere with -o",
         errno.ENOTDIR: "a file stands in the way; name a store elsewhere with -o",
     }
-    return f"{path}: {what.get(error.errno or 0, error.strerror or str(error))}"
+    return f"{place.address}: {what.get(error.errno or 0, error.strerror or str(error))}"

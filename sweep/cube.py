@@ -3,38 +3,79 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
+
+from sweep.identity import FORMAT_VERSION
+from sweep.places import Place, PlaceError, place_of
+
+_KEPT = ("status", "bin_lower", "bin_upper")
 
 
 class CubeError(Exception):
     """A cube that cannot be opened."""
 
 
-def attributes(store: Path) -> dict[str, Any]:
+def attributes(place: Place) -> dict[str, Any]:
     """The attributes of the cube's root, as they are now. Raises CubeError where they cannot be read."""
-    file = store / "zarr.json"
-    if not file.is_file():
-        raise CubeError(f"{store}: no cube there; make one with `siesweep run CONFIG -o {store}`")
+    content = place.read("zarr.json")
+    if content is None:
+        raise CubeError(f"{place.address}: no cube there; make one with `siesweep run CONFIG -o {place.address}`")
     try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["attributes"]
+        found: dict[str, Any] = json.loads(content)["attributes"]
         ours = {"format_version", "complete", "draws", "spec"} <= found.keys()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise CubeError(f"{store}: its zarr.json cannot be read; restore it, or move the store away and run again") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CubeError(f"{place.address}: its zarr.json cannot be read; restore it, or move the store away and run again") from None
     if not ours:
-        raise CubeError(f"{store}: a zarr store, but not a sweep's")
+        raise CubeError(f"{place.address}: a zarr store, but not a sweep's")
+    if found["format_version"] > FORMAT_VERSION:
+        newer = f"(format {found['format_version']}; this one knows {FORMAT_VERSION})"
+        raise CubeError(f"{place.address}: made by a newer siesweep {newer}; update siesweep")
     return found
 
 
-def open_cube(store: str | Path) -> xr.DataTree:
-    """The cube at `store`, read lazily.
+def open_cube(store: str | Path | Place, allow_partial: bool = False) -> xr.DataTree:
+    """The cube at `store`, a path or URL, read lazily.
 
     Groups: /statistics and one below it for each numeric outcome, /draws, /trajectories, /partials, /provenance (see docs/cube.md).
-    Raises CubeError where there is none, or where it is not finished.
+    One that is not finished is opened with `allow_partial` only. Its status (axes…) says which cells are done; in the others, numbers are
+    NaN, counts 0 and flags False. Raises CubeError where there is no cube, or where it is not finished.
     """
-    path = Path(store)
-    if not attributes(path).get("complete"):
-        raise CubeError(f"{path}: not finished; `siesweep run` on its config goes on, `siesweep status {path}` says how far it is")
-    return xr.open_datatree(path, engine="zarr")
+    place = store if isinstance(store, Place) else place_of(store)
+    try:
+        complete = attributes(place).get("complete")
+        if not complete and not allow_partial:
+            raise CubeError(
+                f"{place.address}: not finished; `siesweep run` on its config goes on, `siesweep status {place.address}` says how far "
+                "it is, and open_cube(…, allow_partial=True) opens the cells that are done"
+            )
+        with warnings.catch_warnings():
+            # Where the metadata are not in one place yet, zarr looks into every folder, and wonders at the ledger's.
+            warnings.filterwarnings("ignore", "Object at ledger", UserWarning)
+            tree = xr.open_datatree(place.zarr_store(read_only=True), engine="zarr", consolidated=bool(complete))
+    except (PlaceError, OSError) as error:
+        raise CubeError(str(error)) from None
+    return tree if complete else _masked(tree)
+
+
+def _masked(tree: xr.DataTree) -> xr.DataTree:
+    """A tree in which what belongs to cells that are not done is missing."""
+    done = tree.to_dataset()["status"].load() == 1
+
+    def masked(dataset: xr.Dataset) -> xr.Dataset:
+        return dataset.assign({name: _where(variable, done) for name, variable in dataset.data_vars.items() if name not in _KEPT})
+
+    groups = {node.path: masked(node.to_dataset(inherit=False)) for node in tree.subtree}
+    return xr.DataTree.from_dict(groups)
+
+
+def _where(variable: xr.DataArray, done: xr.DataArray) -> xr.DataArray:
+    if not set(done.dims) <= set(variable.dims):
+        return variable
+    missing: Any = np.nan if np.issubdtype(variable.dtype, np.floating) else variable.dtype.type(0)
+    # The kind of a variable is what it was: counts stay counts.
+    return variable.where(done, missing).astype(variable.dtype).assign_attrs(variable.attrs).transpose(*variable.dims)

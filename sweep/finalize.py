@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from sweep import estimators
-from sweep.plan import Plan
-from sweep.store import CubeStore
-
-_PARTIALS = ("valid", "failed", "cut_off", "true", "finite", "sum", "least", "greatest", "error", "differ", "audited")
+from sweep.plan import Box, Plan
+from sweep.store import PARTIALS, CubeStore
 
 
-def write_statistics(plan: Plan, store: CubeStore) -> dict[str, Any]:
-    """Write /statistics and status from the partial sums; returns what was measured about the whole sweep, for the attributes."""
+def write_statistics(plan: Plan, store: CubeStore, boxes: Iterable[Box]) -> dict[str, Any]:
+    """Write /statistics and status of boxes of cells, all of whose tiles are done, from their partial sums.
+
+    Returns what was measured about them, for the attributes.
+    """
     study, statistics = plan.study, plan.spec.statistics
     varies = bool(study.design.distributions)
     worst = np.zeros(len(study.numbers))
     counts = {"failed_trajectories": 0, "cut_off_trajectories": 0, "audited_trajectories": 0}
     differ = np.zeros(len(study.flags), np.int64)
+    first_failed: list[int] = []
     axis = len(plan.axis_lengths)
-    for box in plan.boxes():
-        parts = store.read_partials(box, _PARTIALS)
+    for box in boxes:
+        parts = store.read_partials(box, PARTIALS)
         valid = parts["valid"].sum(axis, dtype=np.int64)
         values: dict[str, np.ndarray] = {}
         if statistics.probability and study.flags:
@@ -41,8 +45,7 @@ def write_statistics(plan: Plan, store: CubeStore) -> dict[str, Any]:
                 mean = estimators.ratio(sums[..., index, :], finite[..., index, :], varies)
                 values[f"{group}/mean"], values[f"{group}/mean_se"] = mean
             if statistics.histogram or statistics.quantiles:
-                name = f"histogram_{label.name}"
-                histogram = store.read_partials(box, (name,))[name].sum(axis, dtype=np.int64)
+                histogram = store.read_histogram(box, label.name)
                 if statistics.histogram:
                     values[f"{group}/histogram"] = histogram.sum(-2)
                 if statistics.quantiles:
@@ -56,6 +59,7 @@ def write_statistics(plan: Plan, store: CubeStore) -> dict[str, Any]:
         worst = np.maximum(worst, parts["error"].max(everywhere, initial=0))
         differ += parts["differ"].sum(everywhere, dtype=np.int64)
         counts["failed_trajectories"] += int(parts["failed"].sum(dtype=np.int64))
+        first_failed += _first_failed(plan, box, parts["first_failed"])
         counts["cut_off_trajectories"] += int(parts["cut_off"].sum(dtype=np.int64))
         counts["audited_trajectories"] += int(parts["audited"].sum(dtype=np.int64))
     return {
@@ -63,4 +67,19 @@ def write_statistics(plan: Plan, store: CubeStore) -> dict[str, Any]:
         "numerical_error_by_outcome": {label.name: float(error) for label, error in zip(study.numbers, worst, strict=True)},
         "flags_that_differ_in_the_audit": {label.name: int(count) for label, count in zip(study.flags, differ, strict=True)},
         **counts,
+        "first_failed_index": min(first_failed, default=None),
     }
+
+
+def _first_failed(plan: Plan, box: Box, place: np.ndarray) -> list[int]:
+    """The index (cell by cell, draw by draw) of the first trajectory that failed in each cell of a box; `place` is where in its block."""
+    found: list[int] = []
+    if (place >= plan.spec.block).all():
+        return found
+    for cell in itertools.product(*(range(stop - start) for start, stop in box)):
+        blocks = np.flatnonzero(place[cell] < plan.spec.block)
+        if len(blocks):
+            whole = tuple(start + inner for (start, _), inner in zip(box, cell, strict=True))
+            number = int(np.ravel_multi_index(whole, plan.axis_lengths)) if whole else 0
+            found.append(number * plan.spec.draws + int(blocks[0]) * plan.spec.block + int(place[cell][blocks[0]]))
+    return found

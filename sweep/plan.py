@@ -2,6 +2,10 @@
 
 A tile is a box of cells × a run of blocks. Its size is policy: it is chosen so that a tile takes about a second and fits in memory, kept in
 the store (so that resuming needs nobody to ask for the same again), and changes no bit of the result.
+
+The runs of blocks of one box are its columns. A last block that is not full has a column of its own, which is all that is computed again
+when draws are added; what is added begins a new column, so that nothing that is finished is touched. Columns that share a write unit of
+the store (the full blocks before, and the last one) form a chain, whose tiles are computed one after the other.
 """
 
 from __future__ import annotations
@@ -9,7 +13,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,16 +30,22 @@ _NANOSECONDS = {"recursion": 0.8, "quadrature": 8.0, "clock": 6.0}
 kernels' benchmarks. A point counts for all that the outcomes ask beside it."""
 
 
+Box = tuple[tuple[int, int], ...]
+"""(start, stop) of a run of cells along every axis."""
+
+
 @dataclass(frozen=True)
 class Tile:
     """One task: `box` gives (start, stop) along every axis, `first_block` and `blocks` the run of blocks, `column` its number."""
 
-    box: tuple[tuple[int, int], ...]
+    box: Box
     column: int
     first_block: int
     blocks: int
     draws: int
-    """Draws that the tile holds, over all its blocks; the last column's grow when the sweep is extended."""
+    """Draws that the tile holds, over all its blocks."""
+    fresh: bool = False
+    """Whether nothing else in its write units is finished, so that what lies there need not be read."""
 
     @property
     def name(self) -> str:
@@ -48,10 +59,11 @@ class Tile:
 
 @dataclass(frozen=True)
 class TilePolicy:
-    """How a sweep is cut: cells along every axis, and blocks, a tile."""
+    """How a sweep is cut: cells along every axis, and blocks, a tile; `extents` are the draws that it had before it was extended."""
 
     box: tuple[int, ...]
     blocks: int
+    extents: tuple[int, ...] = ()
 
     def shape(self) -> TileShape:
         return TileShape(cells=math.prod(self.box), blocks=self.blocks)
@@ -81,9 +93,19 @@ class Plan:
     def blocks(self) -> int:
         return -(-self.spec.draws // self.spec.block)
 
-    @property
-    def columns(self) -> int:
-        return -(-self.blocks // self.policy.blocks)
+    @cached_property
+    def columns(self) -> tuple[tuple[int, int], ...]:
+        """(first block, blocks) of every column: full blocks to the next write unit or the end of an extent, then a last one in part."""
+        found, first, width = [], 0, self.policy.blocks
+        for draws in (*self.policy.extents, self.spec.draws):
+            full = draws // self.spec.block
+            while first < full:
+                stop = min(full, (first // width + 1) * width)
+                found.append((first, stop - first))
+                first = stop
+        if self.spec.draws % self.spec.block:
+            found.append((first, 1))
+        return tuple(found)
 
     def keep(self) -> Keep:
         """What tiles give back."""
@@ -99,7 +121,7 @@ class Plan:
             every=min(store.trajectories_every, self.spec.block),
         )
 
-    def boxes(self) -> Iterator[tuple[tuple[int, int], ...]]:
+    def boxes(self) -> Iterator[Box]:
         """The boxes of cells, in the order of the cube."""
         runs = [
             [(start, min(start + width, length)) for start in range(0, length, width)]
@@ -110,13 +132,16 @@ class Plan:
     def tiles(self) -> Iterator[Tile]:
         """All tiles: by box, then by column."""
         for box in self.boxes():
-            for column in range(self.columns):
-                first = column * self.policy.blocks
-                blocks = min(self.policy.blocks, self.blocks - first)
+            for column, (first, blocks) in enumerate(self.columns):
                 draws = min(self.spec.draws - first * self.spec.block, blocks * self.spec.block)
                 yield Tile(box, column, first, blocks, draws)
 
-    def cell_values(self, box: tuple[tuple[int, int], ...]) -> np.ndarray:
+    def chains(self) -> Iterator[tuple[Tile, ...]]:
+        """All tiles, those together that share a write unit."""
+        for _, chain in itertools.groupby(self.tiles(), lambda tile: (tile.box, tile.first_block // self.policy.blocks)):
+            yield tuple(chain)
+
+    def cell_values(self, box: Box) -> np.ndarray:
         """Axis values of the cells of a box, (cells, axes) float64."""
         axes = [axis.values[start:stop] for axis, (start, stop) in zip(self.spec.axes.values(), box, strict=True)]
         cells = math.prod(stop - start for start, stop in box)
@@ -140,13 +165,17 @@ class Plan:
         sizes["sums of blocks"] = self.cells * self.blocks * per_block
         if keep.histograms:
             bins = sum(study.bins(label).count for label in study.numbers)
-            sizes["histograms"] = self.cells * bins * (8 + self.columns * spec.replicates * histogram_dtype(self).itemsize)
+            sizes["histograms"] = self.cells * bins * (8 + len(self.columns) * spec.replicates * histogram_dtype(self).itemsize)
         if keep.draws:
             flags, numbers = len(study.flags), len(study.numbers)
             sizes["draws"] = spec.draws * (len(study.design.distributions) * item + self.cells * (flags + numbers * item))
         if keep.times:
             sizes["trajectories"] = self.cells * len(keep.times) * (spec.draws // keep.every) * item
         return sizes
+
+    def stored_bytes(self) -> dict[str, int]:
+        """Bytes on the disk, roughly: histograms compress to a tenth, the rest hardly."""
+        return {name: size // 10 if name == "histograms" else size for name, size in self.disk_bytes().items()}
 
     def tile_bytes(self) -> int:
         """What one tile holds in memory."""
@@ -192,9 +221,9 @@ def study_of(spec: Spec) -> Study:
     )
 
 
-def make_plan(spec: Spec, workers: int, policy: TilePolicy | None = None) -> Plan:
-    """The plan of a sweep for so many workers; with the policy that a store was made with, or a new one."""
-    study = study_of(spec)
+def make_plan(spec: Spec, workers: int, policy: TilePolicy | None = None, steps: int | None = None) -> Plan:
+    """The plan of a sweep for so many workers; with the policy and the counted steps that a store was made with, or new ones."""
+    study = replace(study_of(spec), steps=steps)
     if policy is not None:
         return Plan(spec, study, policy)
     lengths = tuple(len(axis.values) for axis in spec.axes.values())

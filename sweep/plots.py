@@ -38,6 +38,21 @@ def save_figure(spec: Spec, cube: xr.DataTree, path: Path) -> None:
     figure.savefig(path)
 
 
+def save_path(spec: Spec, times: np.ndarray, doublings: np.ndarray, title: str, path: Path) -> None:
+    """Draw one trajectory, doublings of software over months, into `path` (PNG)."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained", dpi=150)
+    axes = figure.subplots()
+    reached = np.isfinite(doublings)
+    axes.plot(times[reached], doublings[reached], color=_OURS)
+    axes.set_xlabel("months" + (f" since {spec.start_date.isoformat()}" if spec.start_date is not None else " since the start"))
+    axes.set_ylabel("doublings of software since the start")
+    axes.set_xlim(0, float(times[-1]))
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title, fontsize=12)
+    figure.savefig(path)
+
+
 def _study(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
     series = _series(spec)
     flags = [label for label in spec.labels() if label.kind == "flag"]

@@ -6,8 +6,9 @@ import datetime
 import json
 import math
 import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 from rich.console import Console
@@ -15,20 +16,34 @@ from rich.table import Table
 
 from kernels.models import Budget, Model
 from sweep import calendar, ledger
+from sweep.places import Folder, Place
 from sweep.plan import Plan
-from sweep.plots import save_figure
+from sweep.plots import save_figure, save_path
 from sweep.progress import quantity
 from sweep.results import Row, rows
 from sweep.spec import Spec
 
+if TYPE_CHECKING:
+    from sweep.replay import Replayed
+    from sweep.verify import Verified
+
 _WIDTH_OF_A_FILE = 200
+_MOST_FAILURES = 5
+_TILES_OF_A_RATE = 30
+_MOST_DAMAGE = 20
+_ROWS_OF_A_PATH = 12
 
 
 def _console() -> Console:
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE, highlight=False)
 
 
-def show_results(spec: Spec, cube: xr.DataTree, store: Path, figure: Path) -> None:
+def figure_of(place: Place) -> Path:
+    """Where the figure of a store is saved: beside it, or for an object store in the folder results."""
+    return place.path.with_suffix(".png") if isinstance(place, Folder) else Path("results") / f"{place.title}.png"
+
+
+def show_results(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> None:
     """The results with their standard errors and the published numbers; then the figure and the cube."""
     console = _console()
     sizes = "".join(f"{name} {len(axis.values)} × " for name, axis in spec.axes.items())
@@ -46,11 +61,33 @@ def show_results(spec: Spec, cube: xr.DataTree, store: Path, figure: Path) -> No
         f"in {held['audited_trajectories']:,} trajectories solved again in float64; "
         f"{held['failed_trajectories']:,} failed, {held['cut_off_trajectories']:,} cut off"
     )
-    # The root's metadata is written last, be it that the sweep was finished or that its start date was changed.
-    if not figure.exists() or figure.stat().st_mtime < (store / "zarr.json").stat().st_mtime:
+    if "first_failed_index" in held:
+        console.print(f"first that failed: siesweep replay {place.address} --index {held['first_failed_index']}", soft_wrap=True)
+    if _is_older(figure, place):
         save_figure(spec, cube, figure)
     console.print(f"figure  {figure}", soft_wrap=True)
-    console.print(f'cube    {store}    (xarray.open_datatree({str(store)!r}, engine="zarr"))', soft_wrap=True)
+    opened = (
+        f'xarray.open_datatree({place.address!r}, engine="zarr")' if isinstance(place, Folder) else f"sweep.open_cube({place.address!r})"
+    )
+    console.print(f"cube    {place.address}    ({opened})", soft_wrap=True)
+
+
+def _is_older(figure: Path, place: Place) -> bool:
+    """Whether the figure was saved before the cube was finished, or is not there. The root's metadata is written last."""
+    if not figure.exists() or not isinstance(place, Folder):
+        return True
+    return figure.stat().st_mtime < (place.path / "zarr.json").stat().st_mtime
+
+
+def show_partial(place: Place, shard: tuple[int, int]) -> None:
+    """What a shard says that has done its share while others have not."""
+    contents = ledger.read(place)
+    console = _console()
+    console.print(
+        f"shard {shard[0]}/{shard[1]} of {place.address} is done; {len(contents.receipts):,} tiles are finished in all. The last shard "
+        f"finishes the cube; `siesweep merge {place.address}` does too, once all tiles are there.",
+        soft_wrap=True,
+    )
 
 
 def _from(start: datetime.date | None) -> str:
@@ -145,6 +182,7 @@ def show_plan(plan: Plan, workers: int) -> None:
     table.add_row("memory", f"about {_bytes(plan.tile_bytes() * 4 * workers)} for tiles in flight, beside about 400 MB for the libraries")
     for name, size in plan.disk_bytes().items():
         table.add_row(f"disk: {name}", f"{_bytes(size)} before compression")
+    table.add_row("disk", f"about {_bytes(sum(plan.stored_bytes().values()))} in all")
     seconds = plan.estimated_seconds(workers)
     table.add_row("time", f"about {seconds:,.1f} s on {workers} CPU workers, and a few seconds to compile (a rough estimate)")
     table.add_row("store", f"results/{spec.name}.zarr, unless -o names another")
@@ -165,24 +203,114 @@ def _bytes(size: float) -> str:
     return f"{size:.3g} TB"
 
 
-def show_status(store: Path, held: dict[str, Any]) -> None:
-    """What a store holds."""
+def show_status(place: Place, held: dict[str, Any]) -> None:
+    """What a store holds, and who is at work on it."""
     console = _console()
-    head, receipts = ledger.read(store)
-    table = Table(title=str(store), show_header=False, title_justify="left")
+    contents = ledger.read(place)
+    receipts = contents.receipts
+    table = Table(title=place.address, show_header=False, title_justify="left")
     table.add_row("sweep", f"{held['title']} ({held['model']})")
     table.add_row("draws", f"{held['draws']:,}")
     if "start_date" in held:
         table.add_row("months since", held["start_date"])
-    table.add_row("state", "complete" if held["complete"] else "not finished; the command that started it goes on")
-    table.add_row("finished tiles", f"{len(receipts):,}, {quantity(sum(receipt['valid'] for receipt in receipts.values()))} trajectories")
+    running = place.running()
+    state = "complete" if held["complete"] else "running" if running else "not finished; the command that started it goes on"
+    table.add_row("state", state)
+    for launcher in running:
+        launch = contents.launches.get(launcher)
+        if launch is not None:
+            who = f"pid {launch['launch']['pid']} on {launch['launch']['host']} since {_when(launch['at'])}"
+            table.add_row("at work", who if launcher == "whole" else f"shard {launcher.replace('-of-', '/')}: {who}")
+    trajectories = sum(receipt["valid"] for receipt in receipts.values())
+    wanted = held["draws"] * math.prod(len(values) for values in contents.head["identity"]["axes"].values())
+    table.add_row("finished tiles", f"{len(receipts):,}, {quantity(trajectories)} of {quantity(wanted)} trajectories")
+    if running and (rate := _recent_rate(contents)) is not None:
+        table.add_row("rate", f"{quantity(rate)} trajectories/s, ETA {max(0.0, wanted - trajectories) / rate:,.0f} s")
+    for name, failure in list(contents.failures.items())[:_MOST_FAILURES]:
+        table.add_row("failed tile", f"{name}: {failure['failed']} (tried {failure['tries']} times; {failure['replay']})")
+    if len(contents.failures) > _MOST_FAILURES:
+        table.add_row("failed tiles", f"{len(contents.failures):,} in all")
+    if contents.damaged:
+        table.add_row("damaged ledger lines", f"{contents.damaged:,}; their tiles are run again")
     table.add_row("failed trajectories", f"{sum(receipt['failed'] for receipt in receipts.values()):,}")
     worst = max((receipt["error"] for receipt in receipts.values()), default=0.0)
     table.add_row("numerical error", f"{worst:.1e} (tolerance {held['tolerance']:g})")
     table.add_row("time in tiles", f"{sum(receipt['seconds'] for receipt in receipts.values()):,.1f} s")
-    table.add_row("fingerprint", head["fingerprint"])
-    table.add_row("identity", json.dumps(head["identity"]["options"]))
+    table.add_row("fingerprint", contents.head["fingerprint"])
+    table.add_row("options", json.dumps(contents.head["identity"]["options"]))
     console.print(table)
+
+
+def show_verified(place: Place, found: Verified) -> None:
+    """What `verify` found."""
+    console = _console()
+    missing = f"; {found.missing:,} tiles are not run yet" if found.missing else ""
+    read = f"{found.tiles:,} tiles and {found.arrays:,} arrays or parts of arrays read again"
+    console.print(f"{place.address}: {read}{missing}", soft_wrap=True)
+    if not found.damage:
+        console.print("all is as it was written")
+        return
+    for damage in found.damage[:_MOST_DAMAGE]:
+        console.print(f"damaged: {damage}", soft_wrap=True)
+    if len(found.damage) > _MOST_DAMAGE:
+        console.print(f"damaged: {len(found.damage) - _MOST_DAMAGE:,} more")
+    console.print(
+        f"{len(found.damaged_tiles):,} tiles to compute again, and the statistics; "
+        f"`siesweep verify {place.address} --repair` does exactly that",
+        soft_wrap=True,
+    )
+
+
+def show_replayed(place: Place, found: Replayed, plot: Path | None) -> None:
+    """A trajectory: its parameters, its outcomes beside those in the cube, its path."""
+    console, spec = _console(), found.spec
+    where = "".join(f", {name} = {value:g}" for name, value in found.cell.items())
+    console.print(f"{spec.name}: trajectory {found.index} (draw {found.draw}{where})", soft_wrap=True)
+    table = Table(title="parameters", title_justify="left")
+    for heading in ("name", "value", "unit"):
+        table.add_column(heading)
+    for parameter in spec.source.model().parameters:
+        table.add_row(parameter.name, f"{found.parameters[parameter.name]:.9g}", parameter.unit)
+    console.print(table)
+    table = Table(title="outcomes", title_justify="left")
+    for heading in ("name", "value", "unit", *(["in the cube"] if found.kept else [])):
+        table.add_column(heading)
+    differing = found.differing
+    for label in spec.labels():
+        kept = [] if not found.kept else ["DIFFERS" if label.name in differing else "the same bits"]
+        table.add_row(label.name, _outcome(found.outcomes[label.name], label.kind == "flag"), label.unit, *kept)
+    console.print(table)
+    table = Table(title="path", title_justify="left")
+    table.add_column("months", justify="right")
+    table.add_column("doublings of software", justify="right")
+    for month, doublings in list(zip(found.times, found.doublings, strict=True))[:: len(found.times) // _ROWS_OF_A_PATH]:
+        table.add_row(f"{month:.4g}", f"{doublings:.5g}")
+    console.print(table)
+    if plot is not None:
+        save_path(spec, found.times, found.doublings, f"{spec.name}: trajectory {found.index}", plot)
+        console.print(f"figure  {plot}", soft_wrap=True)
+
+
+def _outcome(value: float, flag: bool) -> str:
+    if flag:
+        return "true" if value else "false"
+    return "failed (NaN)" if math.isnan(value) else "not reached" if value == math.inf else f"{value:.9g}"
+
+
+def _recent_rate(contents: ledger.Contents) -> float | None:
+    """Trajectories a second over the last tiles of the launchers that are at work."""
+    since = max((launch["at"] for launch in contents.launches.values()), default=0.0)
+    latest = sorted((receipt["at"], receipt["valid"]) for receipt in contents.receipts.values() if receipt["at"] >= since)
+    latest = latest[-_TILES_OF_A_RATE:]
+    # From the launch on where there are few: the first tile waits for the compiler.
+    begun = since if len(latest) < 3 else latest[0][0]
+    done = sum(valid for at, valid in latest if at > begun)
+    passed = max(time.time(), latest[-1][0]) - begun if latest else 0.0
+    return done / passed if done and passed > 0 else None
+
+
+def _when(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
 
 
 def show_models(models: list[Model], installed: list[str]) -> None:

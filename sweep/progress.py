@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -63,6 +63,19 @@ def shown_on(stream: TextIO, description: str) -> Iterator[Listener]:
             bar.update(task, total=state.tiles, completed=state.tiles_done, rate=quantity(state.rate), error=f"{state.worst_error:.1e}")
 
         yield listen
+
+
+@contextmanager
+def counted_on(stream: TextIO, description: str) -> Iterator[Callable[[int, int], None]]:
+    """A counter of (done, of) with a live bar on a terminal, and nothing elsewhere."""
+    if not stream.isatty():
+        yield lambda done, of: None
+        return
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(file=stream)
+    ) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, of: bar.update(task, total=of, completed=done)
 
 
 def _lines(stream: TextIO, description: str) -> Listener:

@@ -8,18 +8,20 @@
     /partials              sums a block and histograms a column of tiles, from which the statistics are made and the sweep is extended
     /provenance            versions, times and devices, as attributes
 
-A tile owns whole chunks of every array that it writes. Empty chunks are written (zarr leaves them out by default, and a finished chunk of
-NaN or zeros would then be missing). A store is made under a temporary name and renamed; its metadata is consolidated once, when it is done.
+A tile owns whole chunks of every array that it writes, but for the last block of an extent: it may share its chunk with blocks that were
+finished before, and is written after them. Empty chunks are written (zarr leaves them out by default, and a finished chunk of NaN or zeros
+would then be missing). A store is seen whole or not at all; its metadata is consolidated once, when it is done.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
+import itertools
+import math
 import warnings
 import zlib
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,9 +29,16 @@ import zarr
 from zarr.errors import ZarrUserWarning
 
 from kernels.outcomes import Label
-from sweep.plan import Plan, Tile, histogram_dtype
+from sweep.places import Place
+from sweep.plan import Box, Plan, Tile, histogram_dtype
 
+PARTIALS = ("valid", "failed", "first_failed", "cut_off", "true", "finite", "sum", "least", "greatest", "error", "differ", "audited")
+"""The sums that a tile leaves for each of its blocks."""
 _ALWAYS_WRITE: Any = {"write_empty_chunks": True}
+_MOST_CHUNK_BYTES = 8 * 2**20
+_SLAB_BYTES = 256 * 2**20
+
+Slices = tuple[slice, ...]
 
 
 class StoreError(Exception):
@@ -37,29 +46,29 @@ class StoreError(Exception):
 
 
 class CubeStore:
-    """A store on a local disk, open for reading and writing."""
+    """A store, open for reading and writing."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: Place, writable: bool = True) -> None:
+        self.place = place
         with _quiet():
             # Unconsolidated: arrays may be added and grow until the sweep is done.
-            self._root: Any = zarr.open_group(path, mode="r+", use_consolidated=False)
+            mode: Any = "r+" if writable else "r"
+            self._root: Any = zarr.open_group(place.zarr_store(read_only=not writable), mode=mode, use_consolidated=False)
 
     @staticmethod
-    def create(path: Path, plan: Plan, attributes: Mapping[str, Any], begin: Any) -> CubeStore:
-        """Make the store of a plan at `path`, which must not exist. `begin(folder)` adds what else a new store holds."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
+    def create(place: Place, plan: Plan, attributes: Mapping[str, Any], finish: Callable[[Place], None]) -> bool:
+        """Make the store of a plan; `finish(place)` adds what else a new store holds, last.
+
+        False where another launcher has made one meanwhile.
+        """
+
+        def fill(empty: Place) -> None:
             with _quiet():
-                root = zarr.create_group(temporary, zarr_format=3, attributes=dict(attributes))
+                root = zarr.create_group(empty.zarr_store(), zarr_format=3, attributes=dict(attributes))
                 _allocate(root, plan)
-            begin(temporary)
-            temporary.rename(path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        return CubeStore(path)
+            finish(empty)
+
+        return place.make(fill)
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -74,9 +83,23 @@ class CubeStore:
         array: Any = self._root[name]
         return array.with_config(_ALWAYS_WRITE)
 
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        """Errors of zarr about what lies in the store as ours; those of the disk stay what they are."""
+        try:
+            yield
+        except (ValueError, KeyError, RuntimeError, TypeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            problem = f"{name} cannot be read ({reason})"
+            raise StoreError(f"{self.place.address}: {problem}; `siesweep verify {self.place.address} --repair` makes it again") from None
+
+    def remove_part(self, name: str, place: tuple[slice | int, ...]) -> None:
+        """Remove the chunks that hold a part of an array."""
+        self.place.remove(_chunk_names(name, self._array(name), place))
+
     def grow(self, plan: Plan) -> None:
-        """Make room for more draws."""
-        lengths = {"draw": plan.spec.draws, "block": plan.blocks, "column": plan.columns}
+        """Make the arrays as long as the plan's draws."""
+        lengths = {"draw": plan.spec.draws, "block": plan.blocks, "column": len(plan.columns)}
         if plan.keep().times:
             lengths["trajectory"] = -(-plan.spec.draws // plan.keep().every)
         with _quiet():
@@ -90,65 +113,178 @@ class CubeStore:
                         array.resize(shape)
 
     def write_tile(self, plan: Plan, tile: Tile, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
-        """Write what a tile computed; returns the CRC-32 of every array's part."""
-        box = tuple(slice(start, stop) for start, stop in tile.box)
-        sizes = tuple(stop - start for start, stop in tile.box)
-        blocks = slice(tile.first_block, tile.first_block + tile.blocks)
-        first_draw = tile.first_block * plan.spec.block
-        draws = slice(first_draw, first_draw + tile.draws)
+        """Write what a tile computed, for good; returns the CRC-32 of every array's part."""
+        box, sizes = _slices(tile.box), tuple(stop - start for start, stop in tile.box)
         crcs: dict[str, int] = {}
-
-        def put(name: str, place: tuple[slice | int, ...], part: np.ndarray) -> None:
+        written: list[str] = []
+        for name, part in tile_parts(plan, tile).items():
             array = self._array(name)
-            part = np.ascontiguousarray(part.astype(array.dtype, copy=False))
-            array[place] = part
-            crcs[name] = zlib.crc32(part.tobytes())
-
-        def boxed(values: np.ndarray) -> np.ndarray:
-            """Cells (of which a tile at the edge has fewer than its program) unfolded to the axes."""
-            return values[: tile.cells].reshape(*sizes, *values.shape[1:])
-
-        for name, values in arrays.items():
-            kind, _, label = name.partition("/")
-            if kind == "histogram":
-                put(f"partials/histogram_{label}", (*box, tile.column), boxed(values))
-            elif kind == "parameter":
-                # The same in every cell: the tile of the first box writes it.
-                if all(start == 0 for start, _ in tile.box):
-                    put(f"draws/{label}", (draws,), values[: tile.draws])
-            elif kind == "outcome":
-                put(f"draws/{label}", (*box, draws), boxed(values)[..., : tile.draws])
-            elif kind == "trajectory":
-                every = plan.keep().every
-                count = -(-tile.draws // every)
-                put(
-                    "trajectories/doublings",
-                    (*box, slice(None), slice(first_draw // every, first_draw // every + count)),
-                    boxed(values)[..., :count],
-                )
+            values = arrays[part.source]
+            if part.has_cells:
+                # Cells, of which a tile at the edge has fewer than its program, unfolded to the axes.
+                values = values[: tile.cells].reshape(*sizes, *values.shape[1:])
+                values = values[(*(slice(None),) * len(box), *part.kept)]
             else:
-                put(f"partials/{name}", (*box, blocks), boxed(values)[(slice(None),) * len(box) + (slice(0, tile.blocks),)])
+                values = values[part.kept]
+            values = np.ascontiguousarray(values.astype(array.dtype, copy=False))
+            chunks = _chunk_names(name, array, part.place)
+            if tile.fresh and tile.blocks < plan.policy.blocks:
+                # zarr would read what is written in part, which a crash may have torn.
+                self.place.remove(chunks)
+            with self._reading(name):
+                array[part.place] = values
+            crcs[name] = zlib.crc32(values.tobytes())
+            written += chunks
+        self.place.settle(written)
         return crcs
 
-    def read_partials(self, box: tuple[tuple[int, int], ...], names: Iterable[str]) -> dict[str, np.ndarray]:
-        """The partial sums of a box of cells, by name, each (cells…, block or column, …)."""
-        place = tuple(slice(start, stop) for start, stop in box)
-        return {name: np.asarray(self._array(f"partials/{name}")[place]) for name in names}
+    def crc(self, name: str, place: tuple[slice | int, ...] | None = None) -> int:
+        """The CRC-32 of an array, or of a part of it, as it is read back. Raises StoreError where it cannot be read."""
+        with self._reading(name):
+            values = np.ascontiguousarray(self._array(name)[... if place is None else place])
+        # Text has no bits of its own in an array of objects.
+        content = values.tobytes() if values.dtype.kind not in "OTU" else "\n".join(map(str, values.ravel())).encode()
+        return zlib.crc32(content)
 
-    def write_statistics(self, box: tuple[tuple[int, int], ...], values: Mapping[str, np.ndarray]) -> None:
+    def value(self, name: str, place: tuple[int, ...]) -> float:
+        """One element of an array."""
+        return float(self._array(name)[place])
+
+    def make_again(self, plan: Plan, names: Iterable[str]) -> None:
+        """Make those of these arrays anew, empty, that cannot be opened because their own metadata is damaged or gone."""
+        lost = set()
+        for name in names:
+            try:
+                self._array(name)
+            except (OSError, ValueError, KeyError, TypeError):
+                lost.add(name)
+        if lost:
+            with _quiet():
+                _allocate(self._root, plan, lost)
+
+    def missing_chunks(self, name: str, place: tuple[slice | int, ...] | None = None) -> list[str]:
+        """The chunks of an array, or of a part of it, that are not there; such a chunk would be read as the fill value."""
+        with self._reading(name):
+            array = self._array(name)
+        whole = tuple(slice(0, size) for size in array.shape) if place is None else place
+        return [chunk for chunk in _chunk_names(name, array, whole) if not self.place.has(chunk)]
+
+    def settled_arrays(self) -> list[str]:
+        """The arrays that no tile writes: coordinates, status and statistics."""
+        with _quiet():
+            names = [name for name, member in self._root.members(max_depth=None) if isinstance(member, zarr.Array)]
+        return sorted(name for name in names if not name.startswith(("partials/", "draws/", "trajectories/doublings")))
+
+    def settle(self, names: Iterable[str]) -> None:
+        """Return once arrays, metadata and all, would survive a loss of power."""
+        for name in names:
+            array = self._array(name)
+            whole = tuple(slice(0, size) for size in array.shape)
+            chunks = [chunk for chunk in _chunk_names(name, array, whole) if self.place.has(chunk)]
+            self.place.settle([f"{name}/zarr.json", *chunks])
+
+    def read_partials(self, box: Box, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """The partial sums of a box of cells, by name, each (cells…, block, …)."""
+        found = {}
+        for name in names:
+            with self._reading(f"partials/{name}"):
+                found[name] = np.asarray(self._array(f"partials/{name}")[_slices(box)])
+        return found
+
+    def read_histogram(self, box: Box, name: str) -> np.ndarray:
+        """The histogram of a box of cells over all columns, (cells…, replicate, bin) int64; so many columns at once as fit in memory."""
+        array = self._array(f"partials/histogram_{name}")
+        axis, columns = len(box), array.shape[len(box)]
+        cells = math.prod(stop - start for start, stop in box)
+        slab = max(1, _SLAB_BYTES // (8 * cells * math.prod(array.shape[axis + 1 :])))
+        total: Any = 0
+        for start in range(0, columns, slab):
+            with self._reading(f"partials/histogram_{name}"):
+                total = total + np.asarray(array[(*_slices(box), slice(start, start + slab))]).sum(axis, dtype=np.int64)
+        return np.asarray(total)
+
+    def write_statistics(self, box: Box, values: Mapping[str, np.ndarray]) -> None:
         """Write the statistics of a box of cells; names are paths below the root."""
-        place = tuple(slice(start, stop) for start, stop in box)
         for name, part in values.items():
-            self._array(name)[place] = part
+            self._array(name)[_slices(box)] = part
 
-    def mark_failed(self, tile: Tile) -> None:
-        """Set the status of a tile's cells to failed."""
-        self._array("status")[tuple(slice(start, stop) for start, stop in tile.box)] = 2
+    def mark(self, box: Box, status: int) -> None:
+        """Set the status of a box of cells: 0 not run, 1 done, 2 failed."""
+        self._array("status")[_slices(box)] = status
 
     def finish(self) -> None:
         """Write the metadata of all arrays in one place, and then that the cube is complete: last, when nothing will change any more."""
         with _quiet():
-            zarr.consolidate_metadata(self.path, zarr_format=3).attrs["complete"] = True
+            zarr.consolidate_metadata(self.place.zarr_store(), zarr_format=3).attrs["complete"] = True
+        self.place.settle(["zarr.json"])
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of an array a tile writes: `place` there, from its own array `source`, of which it takes `kept` (behind the cells)."""
+
+    place: tuple[slice | int, ...]
+    source: str
+    has_cells: bool
+    kept: tuple[slice, ...] = ()
+
+
+def tile_parts(plan: Plan, tile: Tile) -> dict[str, Part]:
+    """What a tile writes, by the array's name."""
+    study, keep, box = plan.study, plan.keep(), _slices(tile.box)
+    first_draw = tile.first_block * plan.spec.block
+    draws = slice(first_draw, first_draw + tile.draws)
+    blocks = slice(tile.first_block, tile.first_block + tile.blocks)
+    parts = {f"partials/{name}": Part((*box, blocks), name, True, (slice(0, tile.blocks),)) for name in PARTIALS}
+    if keep.histograms:
+        for label in study.numbers:
+            parts[f"partials/histogram_{label.name}"] = Part((*box, tile.column), f"histogram/{label.name}", True)
+    if keep.draws:
+        if all(start == 0 for start, _ in tile.box):
+            # The same in every cell: the tile of the first box writes them.
+            for name, _ in study.design.distributions:
+                parts[f"draws/{name}"] = Part((draws,), f"parameter/{name}", False, (slice(0, tile.draws),))
+        for label in study.labels:
+            parts[f"draws/{label.name}"] = Part((*box, draws), f"outcome/{label.name}", True, (slice(0, tile.draws),))
+    if keep.times:
+        first, count = first_draw // keep.every, -(-tile.draws // keep.every)
+        place = (*box, slice(None), slice(first, first + count))
+        parts["trajectories/doublings"] = Part(place, "trajectory", True, (slice(None), slice(0, count)))
+    return parts
+
+
+def _slices(box: Box) -> Slices:
+    return tuple(slice(start, stop) for start, stop in box)
+
+
+def _chunk_names(name: str, array: Any, place: tuple[slice | int, ...]) -> list[str]:
+    """The files that hold a part of an array; zarr's own encoding of chunk keys, which new arrays have."""
+    runs = []
+    for index, size, length in zip(place, array.chunks, array.shape, strict=False):
+        start, stop, _ = slice(index, index + 1).indices(length) if isinstance(index, int) else index.indices(length)
+        runs.append(range(start // size, -(-stop // size)))
+    # Dimensions behind those that are named are whole.
+    runs += [range(-(-length // size)) for size, length in zip(array.chunks[len(place) :], array.shape[len(place) :], strict=True)]
+    return ["/".join((name, "c", *map(str, chunk))) for chunk in itertools.product(*runs)]
+
+
+def _chunks_of_cells(shape: tuple[int, ...], item: int) -> tuple[int, ...]:
+    """Chunks for slicing: whole where that is small, else the first dimensions cut."""
+    chunks = [max(1, size) for size in shape]
+    for axis in range(len(chunks)):
+        while chunks[axis] > 1 and math.prod(chunks) * item > _MOST_CHUNK_BYTES:
+            chunks[axis] = -(-chunks[axis] // 2)
+    return tuple(chunks)
+
+
+def _chunks_of_box(box: tuple[int, ...], rest: tuple[int, ...], item: int) -> tuple[int, ...]:
+    """Chunks of what a tile writes: its box, cut into equal parts where that is much, so that no two tiles share a chunk."""
+    chunks = list(box)
+    for axis in range(len(chunks)):
+        parts = (count for count in range(1, box[axis] + 1) if box[axis] % count == 0)
+        while math.prod((*chunks, *rest)) * item > _MOST_CHUNK_BYTES and (count := next(parts, None)) is not None:
+            chunks[axis] = box[axis] // count
+    return (*chunks, *rest)
 
 
 class _quiet(warnings.catch_warnings):
@@ -160,8 +296,8 @@ class _quiet(warnings.catch_warnings):
         return entered
 
 
-def _allocate(root: Any, plan: Plan) -> None:
-    """All arrays of a plan, empty."""
+def _allocate(root: Any, plan: Plan, only: Container[str] | None = None) -> None:
+    """All arrays of a plan, empty; or only those named, in place of what is there."""
     spec, study, keep = plan.spec, plan.study, plan.keep()
     axes, lengths, box = tuple(spec.axes), plan.axis_lengths, plan.policy.box
     parameters = {parameter.name: parameter for parameter in study.model.parameters}
@@ -169,6 +305,8 @@ def _allocate(root: Any, plan: Plan) -> None:
     def array(
         name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dims: tuple[str, ...], dtype: Any, fill: Any, long_name: str, units: str
     ) -> Any:
+        if only is not None and name not in only:
+            return None
         return root.create_array(
             name,
             shape=shape,
@@ -178,15 +316,17 @@ def _allocate(root: Any, plan: Plan) -> None:
             dimension_names=dims,
             attributes={"long_name": long_name, "units": units},
             config=_ALWAYS_WRITE,
+            overwrite=only is not None,
         )
 
     def cells(name: str, extra: tuple[tuple[str, int], ...], dtype: Any, fill: Any, long_name: str, units: str) -> None:
         dims, sizes = tuple(dim for dim, _ in extra), tuple(size for _, size in extra)
-        array(name, (*lengths, *sizes), (*lengths, *sizes), (*axes, *dims), dtype, fill, long_name, units)
+        shape = (*lengths, *sizes)
+        array(name, shape, _chunks_of_cells(shape, np.dtype(dtype).itemsize), (*axes, *dims), dtype, fill, long_name, units)
 
     def coordinate(name: str, dim: str, values: Any, long_name: str, units: str, dtype: Any = "f8") -> None:
         made = array(name, (len(values),), (len(values),), (dim,), dtype, None if dtype == "str" else 0, long_name, units)
-        if len(values):
+        if made is not None and len(values):
             made[:] = np.asarray(values, dtype=object if dtype == "str" else None)
 
     for name, axis in spec.axes.items():
@@ -194,7 +334,7 @@ def _allocate(root: Any, plan: Plan) -> None:
     cells("status", (), "i1", 0, "0 not run, 1 done, 2 failed", "1")
 
     flags = [label.name for label in study.flags]
-    root.create_group("statistics")
+    root.require_group("statistics")
     coordinate("statistics/outcome", "outcome", flags, "outcome", "1", "str")
     if spec.statistics.probability:
         outcomes = (("outcome", len(flags)),)
@@ -203,10 +343,11 @@ def _allocate(root: Any, plan: Plan) -> None:
     for label in study.numbers:
         _allocate_number(root, plan, label, cells, coordinate)
 
-    root.create_group("partials")
+    root.require_group("partials")
     partials: list[tuple[str, tuple[tuple[str, int], ...], Any, Any]] = [
         ("valid", (("replicate", spec.replicates),), "i4", 0),
         ("failed", (("replicate", spec.replicates),), "i4", 0),
+        ("first_failed", (), "i4", 0),
         ("cut_off", (), "i4", 0),
         ("true", (("flag", len(flags)), ("replicate", spec.replicates)), "i4", 0),
         ("finite", (("number", len(study.numbers)), ("replicate", spec.replicates)), "i4", 0),
@@ -219,38 +360,48 @@ def _allocate(root: Any, plan: Plan) -> None:
     ]
     for name, extra, dtype, fill in partials:
         dims, sizes = tuple(dim for dim, _ in extra), tuple(size for _, size in extra)
-        shape, chunks = (*lengths, plan.blocks, *sizes), (*box, plan.policy.blocks, *sizes)
+        shape, chunks = (*lengths, plan.blocks, *sizes), _chunks_of_box(box, (plan.policy.blocks, *sizes), np.dtype(dtype).itemsize)
         array(f"partials/{name}", shape, chunks, (*axes, "block", *dims), dtype, fill, f"{name} of a block", "1")
     if keep.histograms:
         for label in study.numbers:
             sizes = (spec.replicates, study.bins(label).count)
             name, dims = f"partials/histogram_{label.name}", (*axes, "column", "replicate", f"bin_{label.name}")
             counts = histogram_dtype(plan)
-            array(name, (*lengths, plan.columns, *sizes), (*box, 1, *sizes), dims, counts, 0, f"histogram of {label.long_name}", "draws")
+            shape, chunks = (*lengths, len(plan.columns), *sizes), _chunks_of_box(box, (1, *sizes), counts.itemsize)
+            array(name, shape, chunks, dims, counts, 0, f"histogram of {label.long_name}", "draws")
 
     if keep.draws:
-        root.create_group("draws")
+        root.require_group("draws")
         chunk = plan.chunk_draws
         for name, _ in study.design.distributions:
             array(f"draws/{name}", (spec.draws,), (chunk,), ("draw",), study.dtype, np.nan, parameters[name].meaning, parameters[name].unit)
         for label in study.labels:
             kind, fill = ("bool", False) if label.kind == "flag" else (study.dtype, np.nan)
-            shape, chunks = (*lengths, spec.draws), (*box, chunk)
-            array(f"draws/{label.name}", shape, chunks, (*axes, "draw"), kind, fill, label.long_name, label.unit)
+            item = 1 if label.kind == "flag" else study.dtype.itemsize
+            array(
+                f"draws/{label.name}",
+                (*lengths, spec.draws),
+                _chunks_of_box(box, (chunk,), item),
+                (*axes, "draw"),
+                kind,
+                fill,
+                label.long_name,
+                label.unit,
+            )
     if keep.times:
-        root.create_group("trajectories")
+        root.require_group("trajectories")
         coordinate("trajectories/time", "time", keep.times, "time since the start", "months")
         count, chunk = -(-spec.draws // keep.every), max(1, plan.policy.blocks * spec.block // keep.every)
-        shape, chunks = (*lengths, len(keep.times), count), (*box, len(keep.times), chunk)
+        shape, chunks = (*lengths, len(keep.times), count), _chunks_of_box(box, (len(keep.times), chunk), study.dtype.itemsize)
         dims = (*axes, "time", "trajectory")
         array("trajectories/doublings", shape, chunks, dims, study.dtype, np.nan, "doublings of software since the start", "doublings")
-        root["trajectories"].attrs["draws_a_trajectory"] = keep.every
-    root.create_group("provenance")
+        root.require_group("trajectories").attrs["draws_a_trajectory"] = keep.every
+    root.require_group("provenance")
 
 
 def _allocate_number(root: Any, plan: Plan, label: Label, cells: Any, coordinate: Any) -> None:
     statistics, group = plan.spec.statistics, f"statistics/{label.name}"
-    root.create_group(group, attributes={"long_name": label.long_name, "units": label.unit})
+    root.require_group(group).attrs.update({"long_name": label.long_name, "units": label.unit})
     if statistics.probability:
         cells(f"{group}/probability_finite", (), "f8", np.nan, f"probability that the {label.long_name} is finite", "1")
         cells(f"{group}/probability_finite_se", (), "f8", np.nan, "standard error of probability_finite", "1")

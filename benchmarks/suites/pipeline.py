@@ -77,7 +77,7 @@ def kernel_alone(config: str, draws: int) -> float:
     from benchmarks.bare import Threads
     from kernels.sampling import seed_key
     from sweep import load
-    from sweep.coordinator import use_compilation_cache
+    from sweep.execute.compilation import use_compilation_cache
     from sweep.execute.inline import devices
     from sweep.execute.tile import program
     from sweep.plan import make_plan

@@ -1,7 +1,7 @@
 """The inline executor: one thread a device in this process; on a CPU, one XLA device a core.
 
-Threads only wait for XLA, which computes without Python's lock. Results go through a short queue to the caller, who writes them while
-the next tiles are computed; the queue's bound keeps at most two finished tiles a device in memory.
+Threads only wait for XLA, which computes without Python's lock. Results go through a short queue to the caller, where they are written
+while the next tiles are computed; the queue's bound keeps at most two finished tiles a device in memory.
 """
 
 from __future__ import annotations
@@ -10,23 +10,18 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 
-from sweep.execute.tile import Computed, compute, program
+from sweep.execute.compilation import compiling
+from sweep.execute.tile import Computed, Receipt, TileFailed, compute, kind_of, program, written
 from sweep.plan import Plan, Tile
+from sweep.store import CubeStore
 
 TRIES = 2
-
-
-class TileFailed(Exception):
-    """A tile that failed every time it was tried; `tile` says which."""
-
-    def __init__(self, tile: Tile, cause: BaseException) -> None:
-        super().__init__(f"tile {tile.name}: {cause}")
-        self.tile = tile
 
 
 def cores() -> int:
@@ -45,13 +40,30 @@ def devices(workers: int | None) -> list[Any]:
     return found[:workers] if workers is not None else found
 
 
-def run_tiles(plan: Plan, tiles: Iterable[Tile], on: list[Any]) -> Generator[Computed | TileFailed, None, None]:
-    """Compute tiles on the devices `on`, in any order. Close it to end early: it waits for the tiles in hand."""
+class Inline:
+    """Tiles on devices of this process."""
+
+    def __init__(self, plan: Plan, store: CubeStore, on: list[Any]) -> None:
+        self._plan, self._store, self._on = plan, store, on
+        self.kind = kind_of(on[0])
+
+    def receipts(self, chains: Sequence[Sequence[Tile]]) -> Generator[Receipt | TileFailed, None, None]:
+        """Compute and write tiles, in any order but for that of each chain. Close it to end early: it waits for the tiles in hand."""
+        with contextlib.closing(run_tiles(self._plan, chains, self._on)) as results:
+            for result in results:
+                yield result if isinstance(result, TileFailed) else written(self._plan, self._store, result)
+
+
+def run_tiles(plan: Plan, chains: Sequence[Sequence[Tile]], on: list[Any]) -> Generator[Computed | TileFailed, None, None]:
+    """Compute the tiles of each chain in order on the devices `on`. Close it to end early: it waits for the tiles in hand."""
     compiled = program(plan)
-    waiting: queue.SimpleQueue[Tile] = queue.SimpleQueue()
-    for tile in tiles:
-        waiting.put(tile)
-    finished: queue.Queue[Computed | TileFailed | BaseException | None] = queue.Queue(maxsize=2 * len(on))
+    on = on[: len(chains)]
+    with compiling(plan.spec.fingerprint()), ThreadPoolExecutor(max(1, len(on))) as pool:
+        list(pool.map(compiled.compile, on))
+    waiting: queue.SimpleQueue[Sequence[Tile]] = queue.SimpleQueue()
+    for chain in chains:
+        waiting.put(chain)
+    finished: queue.Queue[Computed | TileFailed | BaseException | None] = queue.Queue(maxsize=2 * max(1, len(on)))
     ended = threading.Event()
 
     def give(result: Computed | TileFailed | BaseException | None) -> None:
@@ -65,10 +77,12 @@ def run_tiles(plan: Plan, tiles: Iterable[Tile], on: list[Any]) -> Generator[Com
         try:
             while not ended.is_set():
                 try:
-                    tile = waiting.get_nowait()
+                    chain = waiting.get_nowait()
                 except queue.Empty:
                     break
-                give(_tried(tile, device))
+                for tile in chain:
+                    if not ended.is_set():
+                        give(_tried(tile, device))
         except BaseException as error:
             give(error)
         finally:
@@ -80,7 +94,7 @@ def run_tiles(plan: Plan, tiles: Iterable[Tile], on: list[Any]) -> Generator[Com
                 return compute(compiled, plan, tile, device)
             except (RuntimeError, MemoryError) as error:
                 if attempt == TRIES - 1:
-                    return TileFailed(tile, error)
+                    return TileFailed(tile, _said(error), TRIES)
         raise AssertionError("unreachable")
 
     threads = [threading.Thread(target=work, args=(device,), name=f"device-{index}", daemon=True) for index, device in enumerate(on)]
@@ -100,3 +114,8 @@ def run_tiles(plan: Plan, tiles: Iterable[Tile], on: list[Any]) -> Generator[Com
         ended.set()
         for thread in threads:
             thread.join()
+
+
+def _said(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

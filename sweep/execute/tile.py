@@ -1,17 +1,39 @@
-"""What a worker does with one tile: run its program on a device, wait, and bring the arrays to the host."""
+"""What a worker does with one tile: run its program on a device, bring the arrays to the host, write them, and say so in a receipt."""
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kernels.program import TileProgram
 from kernels.sampling import seed_key
-from sweep.plan import Plan, Tile
+from sweep.plan import Plan, Tile, TilePolicy, make_plan
+from sweep.spec import Spec
+from sweep.store import CubeStore
+
+Receipt = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A sweep and its store as a worker in another process gets them: all that a tile depends on."""
+
+    spec: Spec
+    address: str
+    policy: TilePolicy
+    steps: int | None
+
+    def plan(self) -> Plan:
+        """The plan, which is the same in every process."""
+        return make_plan(self.spec, 1, self.policy, self.steps)
 
 
 @dataclass(frozen=True)
@@ -24,8 +46,19 @@ class Computed:
     device: str
 
 
+class TileFailed(Exception):
+    """A tile that failed every time it was tried; `tile` says which."""
+
+    def __init__(self, tile: Tile, reason: str, tries: int) -> None:
+        super().__init__(tile, reason, tries)
+        self.tile, self.reason, self.tries = tile, reason, tries
+
+    def __str__(self) -> str:
+        return f"tile {self.tile.name}: {self.reason}"
+
+
 def program(plan: Plan) -> TileProgram:
-    """The one program of a sweep; it compiles at its first call on each device."""
+    """The one program of a sweep, to be compiled for each device."""
     return TileProgram(plan.study, plan.policy.shape(), plan.keep())
 
 
@@ -34,4 +67,37 @@ def compute(compiled: TileProgram, plan: Plan, tile: Tile, device: Any) -> Compu
     started = time.perf_counter()
     promised = compiled(plan.cell_values(tile.box), tile.first_block, tile.blocks, plan.spec.draws, seed_key(plan.spec.seed), device)
     arrays = {name: np.asarray(array) for name, array in promised.items()}
-    return Computed(tile, arrays, time.perf_counter() - started, f"{device.platform}:{device.device_kind}")
+    return Computed(tile, arrays, time.perf_counter() - started, kind_of(device)["device"])
+
+
+def written(plan: Plan, store: CubeStore, computed: Computed) -> Receipt:
+    """Write a tile's data, for good, and then what is said of it. Raises OSError or PlaceError where the place does not take it."""
+    tile, arrays = computed.tile, computed.arrays
+    crcs = store.write_tile(plan, tile, arrays)
+    return {
+        "tile": tile.name,
+        "first_block": tile.first_block,
+        "draws": tile.draws,
+        "crc": crcs,
+        "valid": int(arrays["valid"].sum()),
+        "failed": int(arrays["failed"].sum()),
+        "error": float(arrays["error"].max(initial=0)),
+        "seconds": round(computed.seconds, 4),
+        "jaxlib": version("jaxlib"),
+        "device": computed.device,
+    }
+
+
+def kind_of(device: Any) -> dict[str, str]:
+    """What bits depend on beside the spec: the compiler and the kind of device, on a CPU with its vector instructions."""
+    kind = str(device.device_kind) if device.platform != "cpu" else _processor()
+    return {"jaxlib": version("jaxlib"), "device": f"{device.platform}:{kind}"}
+
+
+@cache
+def _processor() -> str:
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        flags = set()
+    return "-".join((platform.machine(), *(flag for flag in ("avx2", "fma", "avx512f") if flag in flags)))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import zarr
 
+from sweep import ledger
+from sweep.places import Folder
 from sweep.spec import Spec, loads
 
 TOY = """
@@ -79,6 +81,27 @@ def toy(**changes: Any) -> Spec:
 def plain(**changes: Any) -> Spec:
     """The cheapest study: no axes, one outcome, four tiles."""
     return loads(PLAIN, "plain.toml").replace({key.replace("__", "."): value for key, value in changes.items()})
+
+
+def journal(store: Path, launcher: str = "whole") -> Path:
+    """The file of a launcher's ledger."""
+    return store / "ledger" / f"{launcher}.jsonl"
+
+
+def receipts(store: Path) -> dict[str, dict[str, Any]]:
+    """The receipts in a store's ledgers, by tile."""
+    return ledger.read(Folder(store)).receipts
+
+
+def records(store: Path, launcher: str = "whole") -> list[dict[str, Any]]:
+    """What a launcher's ledger says, line by line."""
+    found = [ledger.opened(line) for line in journal(store, launcher).read_bytes().splitlines()]
+    return [record for record in found if record is not None]
+
+
+def rewrite(store: Path, kept: list[dict[str, Any]], launcher: str = "whole") -> None:
+    """Replace a launcher's ledger."""
+    journal(store, launcher).write_bytes(b"".join(ledger.sealed(record) + b"\n" for record in kept))
 
 
 def contents(store: Path) -> dict[str, np.ndarray]:

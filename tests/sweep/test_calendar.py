@@ -15,10 +15,11 @@ from click.testing import CliRunner
 from matplotlib.figure import Figure
 
 import sweep
+from sweep import ledger
 from sweep.calendar import beside, date_of, day_of
 from sweep.cli import main
 from sweep.errors import SpecError
-from sweep.ledger import Ledger
+from sweep.places import Folder
 from sweep.plots import save_figure
 from sweep.printing import show_results
 from sweep.spec import load, loads
@@ -153,7 +154,7 @@ def test_a_finished_cube_takes_another_date(tmp_path, monkeypatch, plain_store, 
 def test_a_finished_cube_that_another_run_holds_is_shown_all_the_same(tmp_path, plain_store):
     store = tmp_path / "plain.zarr"
     shutil.copytree(plain_store, store)
-    with Ledger(store):
+    with ledger.hold(Folder(store)):
         cube = sweep.run(plain(start_date="2027-01-01"), store)
     assert "start_date" not in cube.attrs
 
@@ -169,12 +170,12 @@ def test_more_draws_and_another_date(tmp_path, plain_store):
 def test_attributes_are_removed_by_none(tmp_path, plain_store):
     store = tmp_path / "plain.zarr"
     shutil.copytree(plain_store, store)
-    cube = CubeStore(store)
+    cube = CubeStore(Folder(store))
     held = cube.attributes
     cube.set_attributes({"seen": True, "title": "other"})
-    assert CubeStore(store).attributes == {**held, "seen": True, "title": "other"}
+    assert CubeStore(Folder(store)).attributes == {**held, "seen": True, "title": "other"}
     cube.set_attributes({"seen": None, "never": None, "title": held["title"]})
-    assert CubeStore(store).attributes == held
+    assert CubeStore(Folder(store)).attributes == held
 
 
 # --- as it is shown ----------------------------------------------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ def shown(spec, cube, store, tmp_path, monkeypatch):
     """The rows of the printed tables, as lists of cells."""
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
-    show_results(spec, cube, store, tmp_path / "figure.png")
+    show_results(spec, cube, Folder(store), tmp_path / "figure.png")
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.getvalue().splitlines() if line.startswith("│")]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import signal
@@ -21,14 +20,15 @@ import sweep
 from kernels import gradients, outcomes
 from sweep import coordinator, ledger
 from sweep.coordinator import Interrupted, RunError, ToleranceError
-from sweep.cube import CubeError
+from sweep.cube import CubeError, attributes
 from sweep.errors import SpecError
 from sweep.execute import inline
 from sweep.execute import tile as tile_module
+from sweep.places import Folder
 from sweep.plan import TilePolicy, make_plan
 from sweep.progress import State
 from sweep.store import CubeStore, StoreError
-from tests.sweep.studies import PLAIN, assert_same_bits, contents, plain, toy
+from tests.sweep.studies import PLAIN, assert_same_bits, contents, journal, plain, receipts, records, rewrite, toy
 
 
 def stop_after(tiles):
@@ -42,15 +42,15 @@ def stop_after(tiles):
 
 
 def altered(store, **changes):
-    """Change the head of a store's ledger."""
-    head, *lines = (store / ledger.FILE).read_text().splitlines(keepends=True)
-    (store / ledger.FILE).write_text(json.dumps(json.loads(head) | changes) + "\n" + "".join(lines))
+    """Change what a store says that it holds."""
+    head = ledger.read_head(Folder(store))
+    ledger.write_head(Folder(store), head | changes)
 
 
 def stored_policy(store):
     """How the sweep in a store is cut into tiles."""
-    policy = ledger.read(store)[0]["policy"]
-    return TilePolicy(tuple(policy["box"]), policy["blocks"])
+    policy = ledger.read_head(Folder(store))["policy"]
+    return TilePolicy(tuple(policy["box"]), policy["blocks"], tuple(attributes(Folder(store)).get("extents", ())))
 
 
 @pytest.fixture
@@ -80,9 +80,9 @@ def test_these_tiles_do_differ():
 
 def test_bits_do_not_depend_on_the_order_of_tiles(plain_store, tmp_path, monkeypatch):
     run_tiles = inline.run_tiles
-    monkeypatch.setattr(inline, "run_tiles", lambda plan, tiles, on: run_tiles(plan, [tiles[i] for i in (2, 0, 3, 1)], on))
+    monkeypatch.setattr(inline, "run_tiles", lambda plan, chains, on: run_tiles(plan, [chains[i] for i in (2, 0, 3, 1)], on))
     sweep.run(plain(), tmp_path / "plain.zarr", workers=1)
-    names = [json.loads(line)["tile"] for line in (tmp_path / "plain.zarr" / ledger.FILE).read_text().splitlines()[1:]]
+    names = [record["tile"] for record in records(tmp_path / "plain.zarr") if "crc" in record]
     assert names == ["/2", "/0", "/3", "/1"]
     assert_same_bits(tmp_path / "plain.zarr", plain_store)
 
@@ -114,19 +114,19 @@ def test_a_second_run_returns_at_once(plain_store, computed, monkeypatch):
 @pytest.mark.slow
 def test_resuming_computes_what_is_missing(toy_store, tmp_path, computed):
     store = tmp_path / "small.zarr"
-    with pytest.raises(Interrupted, match=r"stopped with 7 of 18 tiles done; the same command goes on") as caught:
+    with pytest.raises(Interrupted, match=r"stopped with 7 of 24 tiles done; the same command goes on") as caught:
         sweep.run(toy(), store, workers=1, progress=stop_after(7))
     assert isinstance(caught.value, RunError)
-    _, receipts = ledger.read(store)
-    assert len(receipts) == 7
+    before = receipts(store)
+    assert len(before) == 7
     with pytest.raises(CubeError, match="not finished"):
         sweep.open_cube(store)
     computed.clear()
     states: list[State] = []
     sweep.run(toy(), store, workers=1, progress=states.append)
-    assert len(computed) == 11
-    assert not set(computed) & set(receipts)
-    assert [state.tiles_done for state in states] == list(range(8, 19))
+    assert len(computed) == 17
+    assert not set(computed) & set(before)
+    assert [state.tiles_done for state in states] == list(range(8, 25))
     assert_same_bits(store, toy_store)
 
 
@@ -146,28 +146,27 @@ def test_a_killed_run_goes_on(plain_store, tmp_path, computed):
     store = tmp_path / "plain.zarr"
     ended = subprocess.run([sys.executable, "-c", textwrap.dedent(program), str(store)], check=False)
     assert ended.returncode == -signal.SIGKILL
-    assert len(ledger.read(store)[1]) == 2
+    assert len(receipts(store)) == 2
     sweep.run(plain(), store, workers=1)
     assert computed == ["/2", "/3"]
     assert_same_bits(store, plain_store)
 
 
 def test_the_tile_of_a_torn_receipt_is_computed_again(copied, plain_store, computed):
-    file = copied / ledger.FILE
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-20])
-    CubeStore(copied).set_attributes({"complete": False})
-    names = [json.loads(line)["tile"] for line in whole.splitlines()[1:]]
+    held = [record for record in records(copied) if "finished" not in record]
+    rewrite(copied, held)
+    journal(copied).write_bytes(journal(copied).read_bytes()[:-20])
+    CubeStore(Folder(copied)).set_attributes({"complete": False})
+    names = [record["tile"] for record in held if "crc" in record]
     sweep.run(plain(), copied, workers=1)
     assert computed == names[-1:]
-    assert list(ledger.read(copied)[1]) == names
+    assert list(receipts(copied)) == names
     assert_same_bits(copied, plain_store)
 
 
 def test_what_has_no_receipt_is_overwritten_unread(copied, plain_store, computed):
-    lines = (copied / ledger.FILE).read_bytes().splitlines(keepends=True)
-    (copied / ledger.FILE).write_bytes(b"".join(lines[:1]))
-    store = CubeStore(copied)
+    rewrite(copied, [])
+    store = CubeStore(Folder(copied))
     store.set_attributes({"complete": False})
     for file in (copied / "partials").rglob("c/*"):
         if file.is_file():
@@ -179,7 +178,7 @@ def test_what_has_no_receipt_is_overwritten_unread(copied, plain_store, computed
 
 def test_a_run_stopped_before_its_statistics_goes_on(plain_store, tmp_path, monkeypatch, computed):
     with monkeypatch.context() as patch:
-        patch.setattr(coordinator, "write_statistics", lambda plan, cube: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(coordinator, "write_statistics", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(Interrupted, match="the same command goes on"):
             sweep.run(plain(), tmp_path / "plain.zarr", workers=1)
     assert len(computed) == 4
@@ -205,8 +204,8 @@ def test_a_run_killed_at_its_last_write_is_not_taken_for_finished(plain_store, t
 
 @pytest.mark.parametrize(
     ("first", "redone"),
-    # 700 draws end in the third block, so in the second column of tiles of two blocks; 1024 end with that column.
-    [(700, 12), (1024, 6)],
+    # Of six blocks, 700 draws fill two and 1024 four: the others are computed, in columns of up to two blocks and one for the part.
+    [(700, 18), (1024, 12), (1300, 6)],
 )
 @pytest.mark.slow
 def test_extending_gives_the_bits_of_a_fresh_run(toy_store, tmp_path, computed, first, redone):
@@ -229,17 +228,23 @@ def test_an_interrupted_extension_goes_on(toy_store, tmp_path, computed):
     store = tmp_path / "small.zarr"
     sweep.run(toy(draws=300), store, workers=1)
     with pytest.raises(Interrupted):
-        sweep.run(toy(), store, workers=1, progress=stop_after(4))
+        sweep.run(toy(), store, workers=1, progress=stop_after(10))
     tiles = [tile.name for tile in make_plan(toy(), 1, stored_policy(store)).tiles()]
-    done = [name for name, receipt in ledger.read(store)[1].items() if receipt["draws"] > 300]
-    assert 0 < len(done) <= 4 < len(tiles)
+    held = receipts(store)
+    names = [
+        tile.name
+        for tile in make_plan(toy(), 1, stored_policy(store)).tiles()
+        if tile.name in held and (held[tile.name]["first_block"], held[tile.name]["draws"]) == (tile.first_block, tile.draws)
+    ]
+    # The full blocks of the 300 draws, and what this call did.
+    assert len(names) == 10 < len(tiles)
     with pytest.raises(CubeError, match="not finished"):
         sweep.open_cube(store)
     with pytest.raises(SpecError, match="holds 1400 draws already"):
         sweep.run(toy(draws=300), store)
     computed.clear()
     sweep.run(toy(), store, workers=1)
-    assert sorted(computed) == sorted(set(tiles) - set(done))
+    assert sorted(computed) == sorted(set(tiles) - set(names))
     assert_same_bits(store, toy_store)
 
 
@@ -314,11 +319,23 @@ def test_a_damaged_zarr_json(copied, content):
             act()
 
 
-def test_a_damaged_ledger(copied):
-    with (copied / ledger.FILE).open("a") as file:
-        file.write("garbage\n")
-    with pytest.raises(RunError, match="damaged"):
+def test_a_damaged_head(copied):
+    (copied / "ledger" / "head.json").write_text("garbage")
+    with pytest.raises(RunError, match=r"head\.json is damaged; restore it"):
         sweep.run(plain(), copied)
+
+
+def test_a_damaged_line_is_no_receipt(copied, plain_store, computed):
+    lines = journal(copied).read_bytes().splitlines(keepends=True)
+    damaged = next(index for index, line in enumerate(lines) if b'"/2"' in line)
+    # One digit of it, so that it is a receipt to the eye.
+    lines[damaged] = lines[damaged].replace(b'"draws":256', b'"draws":255')
+    journal(copied).write_bytes(b"".join(lines))
+    CubeStore(Folder(copied)).set_attributes({"complete": False})
+    assert ledger.read(Folder(copied)).damaged == 1
+    sweep.run(plain(), copied, workers=1)
+    assert computed == ["/2"]
+    assert_same_bits(copied, plain_store)
 
 
 def test_a_second_launcher_is_refused(plain_store, tmp_path):
@@ -338,10 +355,9 @@ def test_a_second_launcher_is_refused(plain_store, tmp_path):
 
 
 def test_tiles_of_another_jaxlib_are_not_mixed_in_unasked(copied, computed):
-    head, first, *_ = (copied / ledger.FILE).read_text().splitlines(keepends=True)
-    receipt = json.loads(first) | {"jaxlib": "0.0.1"}
-    (copied / ledger.FILE).write_text(head + json.dumps(receipt) + "\n")
-    CubeStore(copied).set_attributes({"complete": False})
+    first = next(record for record in records(copied) if "crc" in record)
+    rewrite(copied, [first | {"jaxlib": "0.0.1"}])
+    CubeStore(Folder(copied)).set_attributes({"complete": False})
     with pytest.raises(RunError, match=r"jaxlib was 0\.0\.1, is .*--mix"):
         sweep.run(plain(), copied, workers=1)
     assert computed == []
@@ -371,12 +387,12 @@ def test_a_full_disk_ends_the_run_which_then_goes_on(plain_store, tmp_path, monk
         failing_writes(patch, 3, errno.ENOSPC)
         with pytest.raises(RunError, match=r"plain\.zarr: the disk is full; make room, and the same command goes on"):
             sweep.run(plain(), store, workers=1)
-    receipts = ledger.read(store)[1]
-    assert len(receipts) == 2
+    before = receipts(store)
+    assert len(before) == 2
     computed.clear()
     sweep.run(plain(), store, workers=1)
     assert len(computed) == 2
-    assert not set(computed) & set(receipts)
+    assert not set(computed) & set(before)
     assert_same_bits(store, plain_store)
 
 
@@ -453,7 +469,7 @@ def test_failed_trajectories_are_counted_and_never_dropped_silently(tmp_path, mo
     assert cube.attrs["failed_trajectories"] == failed
     assert int(cube["partials/failed"].sum()) == failed
     assert int(cube["partials/valid"].sum()) == 1024 - failed
-    assert sum(receipt["failed"] for receipt in ledger.read(tmp_path / "plain.zarr")[1].values()) == failed
+    assert sum(receipt["failed"] for receipt in receipts(tmp_path / "plain.zarr").values()) == failed
     statistics = cube["statistics/date_of_doubling_3"]
     assert float(statistics["mean"]) == pytest.approx(dates[agis >= 1].mean(dtype=float), rel=1e-6)
     assert float(statistics["probability_finite"]) == 1
@@ -478,7 +494,8 @@ def test_float64_is_within_its_own_tolerance(tmp_path):
 def test_provenance(plain_store):
     provenance = sweep.open_cube(plain_store)["provenance"].attrs
     assert provenance["versions"].keys() >= {"siesweep", "jax", "jaxlib", "numpy", "xarray", "zarr", "python"}
-    assert provenance["device"].startswith("cpu:")
+    assert [device.startswith("cpu:") for device in provenance["devices"]] == [True]
+    assert provenance["seconds_in_tiles"] > 0
     assert provenance["trajectories_of_the_last_call"] == 1024
 
 

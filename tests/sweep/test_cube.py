@@ -16,6 +16,7 @@ import sweep
 from kernels.labels import Scale
 from kernels.statistics import Bins
 from sweep.cube import CubeError, attributes
+from sweep.places import Folder
 from sweep.spec import loads
 from tests.sweep.studies import toy
 
@@ -122,7 +123,7 @@ def test_attributes(cube, toy_store):
     # One of every 256 of a block, and in the last block one of the 120 that it holds.
     assert 6 * 5 <= cube.attrs["audited_trajectories"] <= 6 * 6
     assert cube.attrs["failed_trajectories"] == cube.attrs["cut_off_trajectories"] == 0
-    assert attributes(toy_store)["complete"] is True
+    assert attributes(Folder(toy_store))["complete"] is True
 
 
 def test_all_cells_are_done(cube):

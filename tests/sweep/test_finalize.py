@@ -23,6 +23,7 @@ class Partials:
         self.arrays: dict[str, Any] = {
             "valid": rng.integers(50, 60, (*lead, replicates)),
             "failed": rng.integers(0, 2, (*lead, replicates)),
+            "first_failed": np.full(lead, plan.spec.block),
             "cut_off": rng.integers(0, 3, lead),
             "audited": rng.integers(0, 2, lead),
             "true": rng.integers(0, 50, (*lead, flags, replicates)),
@@ -34,13 +35,16 @@ class Partials:
             "differ": rng.integers(0, 2, (*lead, flags)),
         }
         for label in study.numbers:
-            shape = (*plan.axis_lengths, plan.columns, replicates, study.bins(label).count)
+            shape = (*plan.axis_lengths, len(plan.columns), replicates, study.bins(label).count)
             self.arrays[f"histogram_{label.name}"] = rng.integers(0, 9, shape).astype(np.uint8)
         self.written: dict[str, Any] = {}
 
     def read_partials(self, box, names):
         place = tuple(slice(start, stop) for start, stop in box)
         return {name: self.arrays[name][place] for name in names}
+
+    def read_histogram(self, box, name):
+        return self.arrays[f"histogram_{name}"][tuple(slice(start, stop) for start, stop in box)].sum(2, dtype=np.int64)
 
     def write_statistics(self, box, values):
         place = tuple(slice(start, stop) for start, stop in box)
@@ -53,7 +57,7 @@ class Partials:
 def finalised(box=(1, 2), **changes):
     plan = make_plan(toy(**changes), 1, TilePolicy(box, 2))
     store: Any = Partials(plan)
-    return store, write_statistics(plan, store), plan
+    return store, write_statistics(plan, store, plan.boxes()), plan
 
 
 def test_statistics_are_of_all_blocks():
@@ -89,6 +93,17 @@ def test_the_boxes_change_no_bit():
     assert one.written.keys() == two.written.keys()
     for name, values in one.written.items():
         assert values.tobytes() == two.written[name].tobytes(), name
+
+
+def test_the_first_failed_trajectory_is_named():
+    plan = make_plan(toy(), 1, TilePolicy((1, 2), 2))
+    store: Any = Partials(plan)
+    assert write_statistics(plan, store, plan.boxes())["first_failed_index"] is None
+    # In the last cell, and before it in cell (0, 2), in the third block.
+    store.arrays["first_failed"][1, 2, 0] = 7
+    store.arrays["first_failed"][0, 2, 2:4] = 30, 1
+    store.written = {}
+    assert write_statistics(plan, store, plan.boxes())["first_failed_index"] == 2 * 1400 + 2 * 256 + 30
 
 
 def test_what_is_measured_is_of_the_whole_sweep():

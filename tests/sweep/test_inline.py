@@ -10,8 +10,8 @@ import jax
 import pytest
 
 from sweep.execute import inline
-from sweep.execute.inline import TileFailed, cores, devices, run_tiles
-from sweep.execute.tile import Computed
+from sweep.execute.inline import cores, devices, run_tiles
+from sweep.execute.tile import Computed, TileFailed
 from sweep.plan import make_plan
 from tests.sweep.studies import plain
 
@@ -26,7 +26,12 @@ class Device:
 @pytest.fixture
 def compute(monkeypatch):
     """Replaces the computing of a tile by a function of the tile; nothing is compiled."""
-    monkeypatch.setattr(inline, "program", lambda plan: None)
+
+    class Program:
+        def compile(self, device):
+            pass
+
+    monkeypatch.setattr(inline, "program", lambda plan: Program())
 
     def use(function):
         def computing(compiled, plan, tile, device):
@@ -39,9 +44,9 @@ def compute(monkeypatch):
     return use
 
 
-def tiles_of(draws=256 * 20):
+def chains_of(draws=256 * 20):
     plan = make_plan(plain(draws=draws), 1)
-    return plan, list(plan.tiles())
+    return plan, list(plan.chains())
 
 
 def threads():
@@ -51,8 +56,8 @@ def threads():
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_every_tile_once_on_every_device(compute, count):
     compute(lambda tile: time.sleep(0.005))
-    plan, tiles = tiles_of()
-    results = list(run_tiles(plan, tiles, [Device(index) for index in range(count)]))
+    plan, chains = chains_of()
+    results = list(run_tiles(plan, chains, [Device(index) for index in range(count)]))
     done = [result for result in results if isinstance(result, Computed)]
     assert sorted(result.tile.column for result in done) == list(range(20))
     assert len({result.device for result in done}) == count
@@ -60,7 +65,7 @@ def test_every_tile_once_on_every_device(compute, count):
 
 
 def test_no_tiles_no_results(compute):
-    assert list(run_tiles(tiles_of()[0], [], [Device(0)])) == []
+    assert list(run_tiles(chains_of()[0], [], [Device(0)])) == []
 
 
 def test_a_tile_is_tried_again(compute):
@@ -72,8 +77,8 @@ def test_a_tile_is_tried_again(compute):
             raise RuntimeError("for once")
 
     compute(once)
-    plan, tiles = tiles_of()
-    results = list(run_tiles(plan, tiles, [Device(0)]))
+    plan, chains = chains_of()
+    results = list(run_tiles(plan, chains, [Device(0)]))
     assert all(isinstance(result, Computed) for result in results)
     assert len(results) == 20
     assert tried.count(3) == 2
@@ -86,8 +91,8 @@ def test_a_tile_that_fails_twice_is_told_of_and_the_rest_goes_on(compute, error)
             raise error
 
     compute(never)
-    plan, tiles = tiles_of()
-    results = list(run_tiles(plan, tiles, [Device(0), Device(1)]))
+    plan, chains = chains_of()
+    results = list(run_tiles(plan, chains, [Device(0), Device(1)]))
     (failed,) = [result for result in results if isinstance(result, TileFailed)]
     assert failed.tile.name == "/3"
     assert str(failed) == "tile /3: broken"
@@ -99,17 +104,17 @@ def test_an_error_of_ours_is_raised(compute):
         raise TypeError("a mistake")
 
     compute(wrong)
-    plan, tiles = tiles_of()
+    plan, chains = chains_of()
     with pytest.raises(TypeError, match="a mistake"):
-        list(run_tiles(plan, tiles, [Device(0)]))
+        list(run_tiles(plan, chains, [Device(0)]))
     assert not threads()
 
 
 def test_closing_ends_the_work_early(compute):
     started = []
     compute(lambda tile: started.append(tile.column))
-    plan, tiles = tiles_of()
-    results = run_tiles(plan, tiles, [Device(0)])
+    plan, chains = chains_of()
+    results = run_tiles(plan, chains, [Device(0)])
     next(results)
     results.close()
     assert not threads()
@@ -120,8 +125,8 @@ def test_closing_ends_the_work_early(compute):
 def test_finished_tiles_wait_in_bounded_number(compute):
     started = []
     compute(lambda tile: started.append(tile.column))
-    plan, tiles = tiles_of()
-    results = run_tiles(plan, tiles, [Device(0)])
+    plan, chains = chains_of()
+    results = run_tiles(plan, chains, [Device(0)])
     next(results)
     time.sleep(0.3)
     assert len(started) <= 4
@@ -137,7 +142,7 @@ def test_devices():
 
 def test_the_real_thing():
     plan = make_plan(plain(), 1)
-    result, *_ = run_tiles(plan, plan.tiles(), devices(1))
+    result, *_ = run_tiles(plan, list(plan.chains()), devices(1))
     assert isinstance(result, Computed)
     assert result.arrays["valid"].sum() == 256
     assert result.device.startswith("cpu:")

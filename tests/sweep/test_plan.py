@@ -37,7 +37,8 @@ def test_each_draw_of_each_cell_is_in_one_tile(draws, first, second, tile, worke
     for made in plan.tiles():
         box = tuple(slice(start, stop) for start, stop in made.box)
         times_held[(*box, slice(made.first_block, made.first_block + made.blocks))] += 1
-        assert made.first_block == made.column * plan.policy.blocks
+        assert made.first_block // plan.policy.blocks == (made.first_block + made.blocks - 1) // plan.policy.blocks
+        assert made.draws % spec.block == 0 or made.blocks == 1
         assert made.cells <= plan.policy.shape().cells
         assert made.blocks <= plan.policy.shape().blocks
         assert math.ceil(made.draws / spec.block) == made.blocks
@@ -54,11 +55,33 @@ def test_each_draw_of_each_cell_is_in_one_tile(draws, first, second, tile, worke
 def test_names_and_cells_of_tiles():
     plan = make_plan(toy(), 1, TilePolicy((2, 1), 4))
     tiles = list(plan.tiles())
-    assert [tile.name for tile in tiles] == [f"0:2,{start}:{start + 1}/{column}" for start in range(3) for column in range(2)]
-    assert [tile.draws for tile in tiles[:2]] == [1024, 376]
+    assert [tile.name for tile in tiles] == [f"0:2,{start}:{start + 1}/{column}" for start in range(3) for column in range(3)]
+    assert [tile.draws for tile in tiles[:3]] == [1024, 256, 120]
     # In the order of the model, not of the config.
     assert plan.axis_lengths == (2, 3)
     assert plan.cells == 6
+
+
+@given(
+    extents=st.lists(st.integers(1, 6000), min_size=1, max_size=5).map(sorted),
+    blocks=st.sampled_from([1, 2, 4, 8]),
+)
+def test_what_is_finished_stays_when_draws_are_added(extents, blocks):
+    """Full blocks belong to the same tile for ever, and each to one; only the part of a block is computed again."""
+    held: dict[tuple[int, int], str] = {}
+    for index, draws in enumerate(extents):
+        plan = make_plan(plain(draws=draws), 1, TilePolicy((), blocks, tuple(extents[:index])))
+        tiles = {tile.name: tile for tile in plan.tiles()}
+        for (first, count), name in held.items():
+            assert (tiles[name].first_block, tiles[name].draws) == (first, count)
+        covered = [block for tile in tiles.values() for block in range(tile.first_block, tile.first_block + tile.blocks)]
+        assert covered == list(range(plan.blocks))
+        assert sum(tile.draws for tile in tiles.values()) == draws
+        held = {(tile.first_block, tile.draws): tile.name for tile in tiles.values() if tile.draws % 256 == 0}
+        for chain in plan.chains():
+            # A chain is all that lies in one write unit.
+            assert len({tile.first_block // blocks for tile in chain}) == 1
+        assert len({chain[0].first_block // blocks for chain in plan.chains()}) == len(list(plan.chains()))
 
 
 def test_values_of_the_cells_of_a_box():
@@ -124,7 +147,7 @@ def test_disk_is_what_the_plan_says(toy_store):
     histograms = 0
     for label in plan.study.numbers:
         bins = plan.study.bins(label).count
-        histograms += 6 * bins * (8 + plan.columns * 4 * histogram_dtype(plan).itemsize)
+        histograms += 6 * bins * (8 + len(plan.columns) * 4 * histogram_dtype(plan).itemsize)
     assert planned["histograms"] == histograms
     held = sum(values.nbytes for name, values in contents(toy_store).items() if name.startswith("/partials/") and "histogram" not in name)
     assert planned["sums of blocks"] == pytest.approx(held, rel=0.35)

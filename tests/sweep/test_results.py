@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import sweep
+from sweep.places import Folder
 from sweep.printing import show_results
 from sweep.published import PublishedNumber
 from sweep.results import Row, rows
@@ -93,7 +94,7 @@ def test_the_table(study, plain_store, tmp_path, monkeypatch):
     spec, cube = study
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
-    show_results(spec, cube, plain_store, tmp_path / "figure.png")
+    show_results(spec, cube, Folder(plain_store), tmp_path / "figure.png")
     text = out.getvalue()
     lines = text.splitlines()
     assert lines[0] == "plain: 1,024 draws, sobol, seed 0"
@@ -115,7 +116,7 @@ def test_a_figure_is_drawn_once(study, plain_store, tmp_path, monkeypatch):
     spec, cube = study
     figure = tmp_path / "figure.png"
     for _ in range(2):
-        show_results(spec, cube, plain_store, figure)
+        show_results(spec, cube, Folder(plain_store), figure)
         stamp = figure.stat().st_mtime_ns
         monkeypatch.setattr("sweep.printing.save_figure", lambda *_: pytest.fail("drawn again"))
     assert figure.stat().st_mtime_ns == stamp

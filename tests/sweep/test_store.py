@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import zlib
 from typing import Any
 
@@ -11,18 +12,18 @@ import numpy as np
 import pytest
 import zarr
 
-from sweep import ledger
+from sweep.places import Folder
 from sweep.plan import TilePolicy, make_plan
 from sweep.store import CubeStore
-from tests.sweep.studies import contents, plain, toy
+from tests.sweep.studies import contents, plain, receipts, toy
 
 ATTRIBUTES = {"title": "small", "draws": 1400}
-DONE = ("valid", "failed", "true", "finite", "sum", "least", "greatest", "error", "differ", "cut_off", "audited")
+DONE = ("valid", "failed", "true", "finite", "sum", "least", "greatest", "error", "differ", "cut_off", "audited", "first_failed")
 
 
 def create(path, plan):
-    CubeStore.create(path, plan, ATTRIBUTES, lambda folder: (folder / "beside").write_text("text"))
-    return CubeStore(path)
+    CubeStore.create(Folder(path), plan, ATTRIBUTES, lambda place: place.write("beside", b"text"))
+    return CubeStore(Folder(path))
 
 
 def made_up(plan, tile, seed=0, empty=False):
@@ -31,7 +32,7 @@ def made_up(plan, tile, seed=0, empty=False):
     flags, numbers, lead = len(study.flags), len(study.numbers), (shape.cells, shape.blocks)
     draws = shape.blocks * spec.block
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("valid", "failed"), (*lead, spec.replicates))
-    shapes |= dict.fromkeys(("cut_off", "audited"), lead)
+    shapes |= dict.fromkeys(("cut_off", "audited", "first_failed"), lead)
     shapes |= {
         "true": (*lead, flags, spec.replicates),
         "finite": (*lead, numbers, spec.replicates),
@@ -61,42 +62,43 @@ def store(tmp_path, plan):
 
 
 def test_a_store_is_made_at_once(tmp_path, plan):
-    def begin(folder):
-        assert folder.name != "small.zarr"
+    def begin(place):
+        assert place.path.name != "small.zarr"
         assert not (tmp_path / "inner" / "small.zarr").exists()
-        (folder / "beside").write_text("text")
+        place.write("beside", b"text")
 
-    CubeStore.create(tmp_path / "inner" / "small.zarr", plan, ATTRIBUTES, begin)
+    assert CubeStore.create(Folder(tmp_path / "inner" / "small.zarr"), plan, ATTRIBUTES, begin)
     assert [path.name for path in (tmp_path / "inner").iterdir()] == ["small.zarr"]
     assert (tmp_path / "inner" / "small.zarr" / "beside").read_text() == "text"
-    assert CubeStore(tmp_path / "inner" / "small.zarr").attributes == ATTRIBUTES
+    assert CubeStore(Folder(tmp_path / "inner" / "small.zarr")).attributes == ATTRIBUTES
 
 
 def test_a_store_that_cannot_be_made_leaves_nothing(tmp_path, plan):
-    def begin(folder):
+    def begin(place):
         raise OSError("no")
 
     with pytest.raises(OSError, match="no"):
-        CubeStore.create(tmp_path / "small.zarr", plan, ATTRIBUTES, begin)
+        CubeStore.create(Folder(tmp_path / "small.zarr"), plan, ATTRIBUTES, begin)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_it_is_zarr_version_3(store):
-    formats = {json.loads(file.read_text())["zarr_format"] for file in store.path.rglob("zarr.json")}
+    formats = {json.loads(file.read_text())["zarr_format"] for file in store.place.path.rglob("zarr.json")}
     assert formats == {3}
 
 
 def test_tiles_own_whole_chunks(store, plan):
-    """No chunk is written by two tiles, and each by one."""
-    writers: dict[str, list[str]] = {}
+    """No chunk is written by two chains of tiles, and each by one."""
+    chains = {tile.name: number for number, chain in enumerate(plan.chains()) for tile in chain}
+    writers: dict[str, set[int]] = {}
     for tile in plan.tiles():
-        before = {file: file.stat().st_mtime_ns for file in store.path.rglob("c/**/*") if file.is_file()}
+        before = {file: file.stat().st_mtime_ns for file in store.place.path.rglob("c/**/*") if file.is_file()}
         store.write_tile(plan, tile, made_up(plan, tile))
-        for file in store.path.rglob("c/**/*"):
+        for file in store.place.path.rglob("c/**/*"):
             if file.is_file() and before.get(file) != file.stat().st_mtime_ns:
-                writers.setdefault(str(file.relative_to(store.path)), []).append(tile.name)
+                writers.setdefault(str(file.relative_to(store.place.path)), set()).add(chains[tile.name])
     assert len(writers) > 100
-    assert {name: tiles for name, tiles in writers.items() if len(tiles) != 1} == {}
+    assert {name: found for name, found in writers.items() if len(found) != 1} == {}
 
 
 def test_what_is_written_is_what_the_tile_computed(store, plan):
@@ -104,7 +106,7 @@ def test_what_is_written_is_what_the_tile_computed(store, plan):
     assert any(tile.cells < plan.policy.shape().cells for tile in tiles)
     computed = {tile.name: made_up(plan, tile) for tile in tiles}
     crcs = {tile.name: store.write_tile(plan, tile, computed[tile.name]) for tile in tiles}
-    held = contents(store.path)
+    held = contents(store.place.path)
     for tile in tiles:
         box = tuple(slice(start, stop) for start, stop in tile.box)
         sizes = tuple(stop - start for start, stop in tile.box)
@@ -138,7 +140,7 @@ def test_what_is_written_is_what_the_tile_computed(store, plan):
 def test_empty_chunks_are_written(store, plan):
     for tile in plan.tiles():
         store.write_tile(plan, tile, made_up(plan, tile, empty=True))
-    root = zarr.open_group(store.path, mode="r", use_consolidated=False)
+    root = zarr.open_group(store.place.path, mode="r", use_consolidated=False)
     for path in ("partials/valid", "draws/date_of_doubling_3", "draws/initial_agis", "draws/explosion", "trajectories/doublings"):
         array: Any = root[path]
         assert array.nchunks_initialized == array.nchunks, path
@@ -157,10 +159,10 @@ def test_growing_keeps_what_is_there(tmp_path):
     store = create(tmp_path / "small.zarr", short)
     for tile in short.tiles():
         store.write_tile(short, tile, made_up(short, tile))
-    before = contents(store.path)
+    before = contents(store.place.path)
     long = make_plan(toy(draws=3000), 1, short.policy)
     store.grow(long)
-    after = contents(store.path)
+    after = contents(store.place.path)
     assert after["/draws/initial_agis"].shape == (3000,)
     assert after["/draws/date_of_doubling_3"].shape == (2, 3, 3000)
     assert after["/trajectories/doublings"].shape == (2, 3, 5, 47)
@@ -173,7 +175,7 @@ def test_growing_keeps_what_is_there(tmp_path):
     fresh = create(tmp_path / "fresh.zarr", long)
     for tile in long.tiles():
         fresh.write_tile(long, tile, made_up(long, tile))
-    grown, made = contents(store.path), contents(fresh.path)
+    grown, made = contents(store.place.path), contents(fresh.place.path)
     assert grown.keys() == made.keys()
     for name, values in made.items():
         np.testing.assert_array_equal(grown[name], values)
@@ -181,9 +183,9 @@ def test_growing_keeps_what_is_there(tmp_path):
 
 def test_receipts_have_the_crcs_of_what_lies_there(plain_store):
     held = contents(plain_store)
-    _, receipts = ledger.read(plain_store)
+    found = receipts(plain_store)
     for tile in make_plan(plain(), 1, TilePolicy((), 1)).tiles():
-        crcs = receipts[tile.name]["crc"]
+        crcs = found[tile.name]["crc"]
         assert set(crcs) == {name.removeprefix("/") for name in held if name.startswith(("/partials/", "/draws/"))}
         for name, crc in crcs.items():
             if "histogram" in name:
@@ -198,23 +200,23 @@ def test_receipts_have_the_crcs_of_what_lies_there(plain_store):
 
 
 def test_finishing_comes_last_and_in_one_place(store, plan):
-    assert "consolidated_metadata" not in json.loads((store.path / "zarr.json").read_text())
+    assert "consolidated_metadata" not in json.loads((store.place.path / "zarr.json").read_text())
     store.set_attributes({"draws": 7})
     store.finish()
-    metadata = json.loads((store.path / "zarr.json").read_text())
+    metadata = json.loads((store.place.path / "zarr.json").read_text())
     assert metadata["attributes"] == {"title": "small", "draws": 7, "complete": True}
     assert metadata["consolidated_metadata"]["metadata"]["draws/initial_agis"]["shape"] == [1400]
-    array: Any = zarr.open_consolidated(store.path)["draws/initial_agis"]
+    array: Any = zarr.open_consolidated(store.place.path)["draws/initial_agis"]
     assert array.shape == (1400,)
     # What is changed afterwards takes the snapshot away, so that it can never be stale.
-    CubeStore(store.path).set_attributes({"complete": False})
-    assert not json.loads((store.path / "zarr.json").read_text()).get("consolidated_metadata")
+    CubeStore(store.place).set_attributes({"complete": False})
+    assert not json.loads((store.place.path / "zarr.json").read_text()).get("consolidated_metadata")
 
 
 def test_failed_cells_are_marked(store, plan):
     tile = list(plan.tiles())[2]
-    store.mark_failed(tile)
-    status = contents(store.path)["/status"]
+    store.mark(tile.box, 2)
+    status = contents(store.place.path)["/status"]
     assert (status == 2).sum() == tile.cells
     assert (status[tuple(slice(start, stop) for start, stop in tile.box)] == 2).all()
 
@@ -230,9 +232,11 @@ def test_small_chunks_are_kept_small(tmp_path):
 
 def test_making_a_store_over_what_was_left_of_a_crash(tmp_path, plan, monkeypatch):
     monkeypatch.setattr("os.getpid", lambda: 12345)
-    left = tmp_path / ".small.zarr.12345.new"
-    left.mkdir()
-    (left / "zarr.json").write_text("torn")
+    # Its own number, and that of a process that is no more.
+    for number in (12345, 2**22 + 1):
+        left = tmp_path / f".small.zarr.{socket.gethostname()}.{number}.new"
+        left.mkdir()
+        (left / "zarr.json").write_text("torn")
     create(tmp_path / "small.zarr", plan)
     assert [path.name for path in tmp_path.iterdir()] == ["small.zarr"]
     shutil.rmtree(tmp_path / "small.zarr")

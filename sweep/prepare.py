@@ -1,0 +1,189 @@
+"""What a store must be before tiles go into it: made, or found to hold the same sweep, with room for all its draws."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from kernels import models
+from kernels.models import ModelError
+from sweep import identity, ledger
+from sweep.cube import attributes
+from sweep.errors import SpecError
+from sweep.ledger import LedgerError
+from sweep.places import Place
+from sweep.places.place import WHOLE
+from sweep.plan import Plan, TilePolicy, make_plan
+from sweep.spec import Spec, loads
+from sweep.store import CubeStore, StoreError
+
+_PATIENCE = 60.0
+"""Seconds that a shard waits for another launcher that makes or extends the store."""
+
+
+def is_finished(spec: Spec, place: Place) -> bool:
+    """Whether the store holds exactly this sweep, done. Reads two files and starts nothing. Raises SpecError where it holds another."""
+    if not place.has("zarr.json") or not place.has(ledger.HEAD):
+        return False
+    held = attributes(place)
+    if not held.get("complete") or held.get("draws") != spec.draws:
+        return False
+    same_sweep(spec, place)
+    return True
+
+
+def prepared(spec: Spec, place: Place, workers: int, launcher: str) -> Plan:
+    """The plan of the sweep in a store, which is made or extended where it has to be.
+
+    Raises SpecError where the store holds something else or more draws, LedgerError where another launcher is at work.
+    """
+    if not place.exists():
+        _made(spec, place, workers)
+    head = same_sweep(spec, place)
+    until = time.monotonic() + (0.0 if launcher == WHOLE else _PATIENCE)
+    while not _has_room(spec, place):
+        try:
+            with ledger.hold(place):
+                _grown(spec, place, head)
+        except LedgerError:
+            # Several shards that begin together: one of them makes room for all.
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+    return _plan(spec, place, head)
+
+
+def same_sweep(spec: Spec, place: Place) -> dict[str, Any]:
+    """The head of the ledger of a store that holds this sweep. Raises SpecError where it holds something else."""
+    if not place.has(ledger.HEAD):
+        raise SpecError(place.address, "", None, "exists and is not a sweep's store", "name another with -o, or move it away")
+    head = ledger.read_head(place)
+    if head["format"] > identity.FORMAT_VERSION:
+        newer = f"(format {head['format']}; this one knows {identity.FORMAT_VERSION})"
+        raise StoreError(f"{place.address}: made by a newer siesweep {newer}; update siesweep")
+    differing = identity.differing_keys(head["identity"], spec.identity())
+    if not differing and head["store"] != _layout(spec):
+        differing = identity.differing_keys({"store": head["store"]}, {"store": _layout(spec)})
+    if differing:
+        keys = ", ".join(differing[:8]) + (", …" if len(differing) > 8 else "")
+        fix = "name another store with -o, or give back the old values"
+        raise SpecError(place.address, "", None, f"holds another sweep, which differs in {keys}", fix)
+    return head
+
+
+def shown(spec: Spec) -> dict[str, Any]:
+    """What of a spec only those need who read the cube, and may change from one call to the next."""
+    return {"spec": spec.to_toml(), "start_date": spec.start_date.isoformat() if spec.start_date is not None else None}
+
+
+def _layout(spec: Spec) -> dict[str, Any]:
+    """What of [store] decides which arrays there are: not part of the identity, but fixed once a store is made."""
+    return spec.store.model_dump(mode="json")
+
+
+def _made(spec: Spec, place: Place, workers: int) -> None:
+    plan = make_plan(spec, workers)
+    work = _counted(plan)
+    _check_room(plan, place)
+    head = {
+        "format": identity.FORMAT_VERSION,
+        "fingerprint": spec.fingerprint(),
+        "identity": spec.identity(),
+        "policy": {"box": list(plan.policy.box), "blocks": plan.policy.blocks, "steps": work.steps if work.tolerance else None},
+        "store": _layout(spec),
+    }
+    CubeStore.create(place, plan, _attributes(spec), lambda made: ledger.write_head(made, head))
+
+
+def _counted(plan: Plan) -> Any:
+    """The lengths of the loops, before any store is made. Raises SpecError where trajectories take too many steps."""
+    try:
+        return plan.study.work
+    except ModelError as error:
+        raise SpecError(str(plan.spec.path or plan.spec.name), f"parameters.{error.key}", None, error.problem, error.fix) from None
+
+
+def _check_room(plan: Plan, place: Place) -> None:
+    """Raises StoreError where the disk cannot hold what the sweep will write."""
+    needed, free = sum(plan.stored_bytes().values()), place.free_bytes()
+    if free is not None and needed > free:
+        raise StoreError(
+            f"{place.address}: the sweep will take about {needed / 1e9:.2g} GB and the disk has {free / 1e9:.2g} GB left; "
+            'make room, name a store elsewhere with -o, or keep less ([store] draws = "none")'
+        )
+
+
+def _has_room(spec: Spec, place: Place) -> bool:
+    held = attributes(place)
+    if held["draws"] > spec.draws:
+        problem = f"{place.address} holds {held['draws']} draws already, and draws are never taken away"
+        raise SpecError(
+            str(spec.path or spec.name), "sweep.draws", spec.draws, problem, f"use draws = {held['draws']} or more, or another store (-o)"
+        )
+    return bool(held["draws"] == spec.draws and "growing_to" not in held)
+
+
+def _grown(spec: Spec, place: Place, head: dict[str, Any]) -> None:
+    """Make room for more draws. Killed on the way, it is begun again: until the end the store has the draws that it had."""
+    cube = CubeStore(place)
+    held = cube.attributes
+    if held["draws"] > spec.draws:
+        return
+    extents = list(held.get("extents", []))
+    if held["draws"] < spec.draws:
+        extents.append(held["draws"])
+    cube.set_attributes({"complete": False, "growing_to": spec.draws})
+    plan = make_plan(spec, 1, _policy(head, extents), head["policy"]["steps"])
+    _check_room(plan, place)
+    cube.grow(plan)
+    for box in plan.boxes():
+        cube.mark(box, 0)
+    cube.set_attributes({"draws": spec.draws, "extents": extents, "growing_to": None})
+
+
+def _policy(head: dict[str, Any], extents: list[int]) -> TilePolicy:
+    return TilePolicy(tuple(head["policy"]["box"]), head["policy"]["blocks"], tuple(extents))
+
+
+def _plan(spec: Spec, place: Place, head: dict[str, Any]) -> Plan:
+    plan = make_plan(spec, 1, _policy(head, attributes(place).get("extents", [])), head["policy"]["steps"])
+    _counted(plan)
+    return plan
+
+
+def plan_of(spec: Spec, place: Place) -> Plan:
+    """The plan by which the sweep in a store was cut."""
+    return _plan(spec, place, ledger.read_head(place))
+
+
+def spec_of(place: Place, config: Spec | None = None) -> Spec:
+    """The sweep that a cube was made from. Where its model is the user's own code, that comes with the `config` and never from the cube.
+
+    Raises SpecError where the config describes another sweep, CubeError where there is no cube.
+    """
+    held = attributes(place)
+    if config is not None:
+        spec = config.replace(draws=held["draws"])
+        if spec.fingerprint() != held["fingerprint"]:
+            problem = f"does not describe the sweep in {place.address}"
+            raise SpecError(str(config.path or config.name), "", None, problem, "give the config that it was made from")
+        return spec
+    if held["model"] not in models.names():
+        problem = f"its model, {held['model']}, is your own code, which is never loaded from a cube"
+        raise SpecError(place.address, "", None, problem, "give the config that it was made from: --config CONFIG")
+    spec = loads(held["spec"], place.address)
+    return spec.replace({"sweep.draws": held["draws"]})
+
+
+def _attributes(spec: Spec) -> dict[str, Any]:
+    return {
+        **{name: value for name, value in shown(spec).items() if value is not None},
+        "title": spec.name,
+        "model": spec.model,
+        "format_version": identity.FORMAT_VERSION,
+        "fingerprint": spec.fingerprint(),
+        "draws": spec.draws,
+        "precision": spec.precision,
+        "tolerance": spec.tolerance,
+        "complete": False,
+    }
