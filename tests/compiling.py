@@ -13,6 +13,9 @@ import jax
 
 CHEAPEST: dict[str, Any] = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 
+FLAGS = " ".join(f"--{name}={str(value).lower()}" for name, value in CHEAPEST.items())
+"""The same for the XLA_FLAGS of a process of its own."""
+
 
 def cheaply(function: Callable[..., Any]) -> Any:
     """`jax.jit(function)`, compiled by the cheapest way."""

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import SUITES
+from tests.compiling import FLAGS
 
 ROOT = Path(__file__).resolve().parents[2]
 ONLY_JAX = ["zarr", "dask", "distributed", "pydantic", "xarray", "rich", "click", "matplotlib", "sweep"]
 
 
-def _python(*arguments):
-    surroundings = {**os.environ, "PYTHONPATH": str(ROOT)}
+def _python(*arguments, flags=""):
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
 
 
@@ -27,7 +28,8 @@ def test_a_suite_runs_in_small_mode(suite):
     # The machine that has only JAX and NumPy runs the kernels suite: everything else is made impossible to import.
     hidden = ONLY_JAX if suite == "kernels" else []
     source = f"import sys; sys.modules.update(dict.fromkeys({hidden})); import benchmarks.__main__ as command; sys.exit(command.command())"
-    done = _python("-c", source, suite, "--small", "--json")
+    # What is measured in small mode is of no use, so programs that run briefly need not be fast.
+    done = _python("-c", source, suite, "--small", "--json", flags=FLAGS if suite in ("kernels", "laws") else "")
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)[suite]
     assert record["small"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
@@ -121,11 +122,16 @@ def _run(
     **others: Any,
 ) -> Track:
     horizon, factor = np.broadcast_arrays(np.atleast_1d(np.asarray(horizon, dtype)), np.atleast_1d(np.asarray(factor, dtype)))
+    program = _program(kind, pace, stepping, furthest, compiled, tuple(others.items()))
+    return jax.tree.map(np.asarray, program(jnp.asarray(horizon), jnp.asarray(factor)))
 
+
+@cache
+def _program(kind: type[Plain], pace: Any, stepping: Stepping, furthest: float, compiled: Any, others: tuple[tuple[str, Any], ...]) -> Any:
     def track(horizon: jax.Array, factor: jax.Array) -> Track:
-        return integrate(kind(horizon, factor, pace, **others), stepping, furthest)
+        return integrate(kind(horizon, factor, pace, **dict(others)), stepping, furthest)
 
-    return jax.tree.map(np.asarray, compiled(track)(jnp.asarray(horizon), jnp.asarray(factor)))
+    return compiled(track)
 
 
 def _final(track: Track) -> tuple[np.ndarray, ...]:
