@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -45,7 +47,8 @@ def test_every_edge_begins_its_bin(scale: Any, per_octave: Any) -> None:
 @pytest.mark.slow
 def test_index_finds_the_bin(scale: Any, values: Any) -> None:
     bins = Bins(scale, 32)
-    array = np.array(values, np.float32)
+    # Of one length, whatever is drawn, so that nothing is compiled again.
+    array = np.resize(np.array(values, np.float32), 40)
     if scale != "signed":
         array = np.abs(array)
     index = np.asarray(bins.index(jnp.asarray(array)))
@@ -83,6 +86,16 @@ def test_infinity_has_a_bin_of_its_own() -> None:
     assert signed.edges[zero] < 0 < signed.edges[zero + 1]
 
 
+@cache
+def _sums(replicates: int, cut: int) -> Any:
+    """The sums by replicate of a row, and those of its parts summed, in one program."""
+
+    def sums(array: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return sum_by_replicate(array, replicates), pairwise_sum(sum_by_replicate(array.reshape(cut, -1), replicates))
+
+    return jax.jit(sums)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     values=st.lists(st.floats(-1e6, 1e6, width=32, allow_subnormal=False), min_size=1, max_size=256),
@@ -93,14 +106,12 @@ def test_infinity_has_a_bin_of_its_own() -> None:
 def test_pairwise_sums_are_near_exact_and_split_anywhere_in_powers_of_two(values: Any, replicates: Any, cut: Any) -> None:
     rows = 64
     array = np.resize(np.array(values, np.float32), rows * replicates)
-    whole = np.asarray(sum_by_replicate(jnp.asarray(array), replicates))
+    whole, of_parts = (np.asarray(found) for found in _sums(replicates, cut)(jnp.asarray(array)))
     for replicate in range(replicates):
         column = array[replicate::replicates].astype(float)
         bound = 24 * np.finfo(np.float32).eps * math.fsum(abs(column))
         assert abs(whole[replicate] - math.fsum(column)) <= bound
-    parts = array.reshape(cut, -1)
-    sums = sum_by_replicate(jnp.asarray(parts), replicates)
-    np.testing.assert_array_equal(np.asarray(pairwise_sum(sums)), whole)
+    np.testing.assert_array_equal(of_parts, whole)
 
 
 def test_counts_by_replicate() -> None:
