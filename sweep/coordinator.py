@@ -262,9 +262,7 @@ def _leave(plan: Plan, cube: CubeStore, held: Contents, failed: Sequence[TileFai
         return
     unfinished = {tile.box for chain in _missing(plan, held) for tile in chain}
     with suppress(KeyboardInterrupt):
-        write_statistics(plan, cube, [box for box in plan.boxes() if box not in unfinished])
-        for each in failed:
-            cube.mark(each.tile.box, 2)
+        write_statistics(plan, cube, [box for box in plan.boxes() if box not in unfinished], {each.tile.box for each in failed})
 
 
 def _failure(plan: Plan, place: Place, failed: TileFailed) -> dict[str, Any]:

@@ -136,8 +136,7 @@ def _grown(spec: Spec, place: Place, head: dict[str, Any]) -> None:
     plan = make_plan(spec, 1, _policy(head, extents), head["policy"]["steps"])
     _check_room(plan, place)
     cube.grow(plan)
-    for box in plan.boxes():
-        cube.mark(box, 0)
+    cube.clear_status()
     cube.set_attributes({"draws": spec.draws, "extents": extents, "growing_to": None})
 
 

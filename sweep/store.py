@@ -203,14 +203,33 @@ class CubeStore:
                 total = total + np.asarray(array[(*_slices(box), slice(start, start + slab))]).sum(axis, dtype=np.int64)
         return np.asarray(total)
 
-    def write_statistics(self, box: Box, values: Mapping[str, np.ndarray]) -> None:
-        """Write the statistics of a box of cells; names are paths below the root."""
-        for name, part in values.items():
-            self._array(name)[_slices(box)] = part
+    def slab(self, plan: Plan, box: Box) -> Box:
+        """The cells whose statistics are written together with those of a box: whole chunks, a run along the first axis and all others."""
+        if not box:
+            return ()
+        width = _slab_cells(plan)
+        start = box[0][0] // width * width
+        lengths = plan.axis_lengths
+        return ((start, min(start + width, lengths[0])), *((0, length) for length in lengths[1:]))
 
-    def mark(self, box: Box, status: int) -> None:
-        """Set the status of a box of cells: 0 not run, 1 done, 2 failed."""
-        self._array("status")[_slices(box)] = status
+    def empty_statistics(self, plan: Plan, slab: Box) -> dict[str, np.ndarray]:
+        """Statistics and status of a slab as they are where nothing is done, by the path of their array."""
+        sizes = tuple(stop - start for start, stop in slab)
+        found = {}
+        for name in _statistics_names(plan):
+            array = self._array(name)
+            found[name] = np.full((*sizes, *array.shape[len(sizes) :]), array.fill_value, array.dtype)
+        return found
+
+    def write_statistics(self, slab: Box, values: Mapping[str, np.ndarray]) -> None:
+        """Write the statistics of a slab; names are paths below the root."""
+        for name, part in values.items():
+            self._array(name)[_slices(slab)] = part
+
+    def clear_status(self) -> None:
+        """Say of all cells that they are not done."""
+        array = self._array("status")
+        array[...] = np.zeros(array.shape, array.dtype)
 
     def finish(self) -> None:
         """Write the metadata of all arrays in one place, and then that the cube is complete: last, when nothing will change any more."""
@@ -268,10 +287,39 @@ def _chunk_names(name: str, array: Any, place: tuple[slice | int, ...]) -> list[
     return ["/".join((name, "c", *map(str, chunk))) for chunk in itertools.product(*runs)]
 
 
-def _chunks_of_cells(shape: tuple[int, ...], item: int) -> tuple[int, ...]:
-    """Chunks for slicing: whole where that is small, else the first dimensions cut."""
-    chunks = [max(1, size) for size in shape]
-    for axis in range(len(chunks)):
+def _statistics_names(plan: Plan) -> list[str]:
+    """The arrays of a cell each that are made from the partial sums, and status."""
+    statistics, names = plan.spec.statistics, ["status"]
+    if statistics.probability:
+        names += ["statistics/probability", "statistics/probability_se"]
+    for label in plan.study.numbers:
+        kinds = []
+        if statistics.probability:
+            kinds += ["probability_finite", "probability_finite_se"]
+        if statistics.mean:
+            kinds += ["mean", "mean_se"]
+        if statistics.quantiles:
+            kinds += ["quantile_value", "quantile_se"]
+        if statistics.histogram:
+            kinds += ["histogram"]
+        names += [f"statistics/{label.name}/{kind}" for kind in kinds]
+    return names
+
+
+def _slab_cells(plan: Plan) -> int:
+    """Cells along the first axis whose statistics are written together: whole boxes, of which the largest array is a chunk or so."""
+    lengths, most = plan.axis_lengths, max([len(plan.study.flags), *(plan.study.bins(label).count for label in plan.study.numbers)])
+    row = 8 * most * math.prod(lengths[1:])
+    box = plan.policy.box[0]
+    return max(1, _MOST_CHUNK_BYTES // row // box) * box
+
+
+def _chunks_of_cells(plan: Plan, rest: tuple[int, ...], item: int) -> tuple[int, ...]:
+    """Chunks of an array of cells: what is written together, cut along other axes where that is much."""
+    chunks = [max(1, size) for size in (*plan.axis_lengths, *rest)]
+    if plan.axis_lengths:
+        chunks[0] = min(chunks[0], _slab_cells(plan))
+    for axis in range(1, len(chunks)):
         while chunks[axis] > 1 and math.prod(chunks) * item > _MOST_CHUNK_BYTES:
             chunks[axis] = -(-chunks[axis] // 2)
     return tuple(chunks)
@@ -322,7 +370,7 @@ def _allocate(root: Any, plan: Plan, only: Container[str] | None = None) -> None
     def cells(name: str, extra: tuple[tuple[str, int], ...], dtype: Any, fill: Any, long_name: str, units: str) -> None:
         dims, sizes = tuple(dim for dim, _ in extra), tuple(size for _, size in extra)
         shape = (*lengths, *sizes)
-        array(name, shape, _chunks_of_cells(shape, np.dtype(dtype).itemsize), (*axes, *dims), dtype, fill, long_name, units)
+        array(name, shape, _chunks_of_cells(plan, sizes, np.dtype(dtype).itemsize), (*axes, *dims), dtype, fill, long_name, units)
 
     def coordinate(name: str, dim: str, values: Any, long_name: str, units: str, dtype: Any = "f8") -> None:
         made = array(name, (len(values),), (len(values),), (dim,), dtype, None if dtype == "str" else 0, long_name, units)

@@ -21,6 +21,8 @@ from sweep.places.place import HEAD, LEDGER, WHOLE, Busy, Journal, Place, PlaceE
 
 LEASE_SECONDS = 60.0
 """A lease that has not been renewed for so long is left behind."""
+RETRY: Any = {"max_retries": 8}
+"""How often a request is tried again that the server refused for now, or that was lost."""
 _SHARE_UNFLUSHED = 0.01
 """Receipts wait for no more than this share of the time that the run has taken, so that a long run leaves few segments."""
 _LONGEST_WAIT = 60.0
@@ -39,13 +41,17 @@ class Bucket(Place):
             raise PlaceError(f"{address}: object stores need the package obstore: pip install 'siesweep[cloud]'") from None
         self._obstore: Any = obstore
         try:
-            self._objects: Any = from_url(address.rstrip("/"))
+            self._objects: Any = from_url(address.rstrip("/"), retry_config=RETRY)
         except (obstore.exceptions.BaseError, ValueError) as error:
-            raise PlaceError(f"{address}: no object store is known by this address ({error}); write e.g. s3://BUCKET/NAME.zarr") from None
+            raise PlaceError(
+                f"{address}: no object store is known by this address ({_first_line(error)}); write e.g. s3://BUCKET/NAME.zarr"
+            ) from None
 
     def exists(self) -> bool:
+        # What a launcher that died while it made the store has left does not count: it is known by its lease beside no head.
         with self._told():
-            return any(True for batch in self._obstore.list(self._objects, chunk_size=1) for _ in batch)
+            found: Any = next(iter(self._obstore.list(self._objects, chunk_size=1)), [])
+        return bool(found) and (self.has(HEAD) or not self.has(f"{LEDGER}/{WHOLE}.lease"))
 
     def read(self, name: str) -> bytes | None:
         with self._told():

@@ -10,6 +10,7 @@ import pytest
 
 from sweep.finalize import write_statistics
 from sweep.plan import TilePolicy, make_plan
+from sweep.store import _statistics_names
 from tests.sweep.studies import toy
 
 
@@ -46,8 +47,19 @@ class Partials:
     def read_histogram(self, box, name):
         return self.arrays[f"histogram_{name}"][tuple(slice(start, stop) for start, stop in box)].sum(2, dtype=np.int64)
 
-    def write_statistics(self, box, values):
-        place = tuple(slice(start, stop) for start, stop in box)
+    def slab(self, plan, box):
+        return ((box[0][0], box[0][1]), (0, 3))
+
+    def empty_statistics(self, plan, slab):
+        real = _statistics_names(plan)
+        sizes = tuple(stop - start for start, stop in slab)
+        flags = (len(plan.study.flags),)
+        last = {"probability": flags, "probability_se": flags, "quantile_value": (3,), "quantile_se": (3,)}
+        bins = {f"statistics/{label.name}/histogram": (plan.study.bins(label).count,) for label in plan.study.numbers}
+        return {name: np.full((*sizes, *last.get(name.split("/")[-1], bins.get(name, ()))), -99.0) for name in real}
+
+    def write_statistics(self, slab, values):
+        place = tuple(slice(start, stop) for start, stop in slab)
         for name, part in values.items():
             whole = self.written.setdefault(name, np.full((2, 3, *part.shape[2:]), -99.0))
             assert (whole[place] == -99).all()
@@ -104,6 +116,17 @@ def test_the_first_failed_trajectory_is_named():
     store.arrays["first_failed"][0, 2, 2:4] = 30, 1
     store.written = {}
     assert write_statistics(plan, store, plan.boxes())["first_failed_index"] == 2 * 1400 + 2 * 256 + 30
+
+
+def test_cells_that_are_not_done_stay_empty():
+    plan = make_plan(toy(), 1, TilePolicy((1, 2), 2))
+    store: Any = Partials(plan)
+    first, second, *_ = plan.boxes()
+    write_statistics(plan, store, [first], {second})
+    assert store.written["status"].tolist() == [[1, 1, 2], [-99, -99, -99]]
+    for values in store.written.values():
+        assert (values[0, :2] != -99).all()
+        assert (values[1] == -99).all()
 
 
 def test_what_is_measured_is_of_the_whole_sweep():

@@ -213,12 +213,24 @@ def test_finishing_comes_last_and_in_one_place(store, plan):
     assert not json.loads((store.place.path / "zarr.json").read_text()).get("consolidated_metadata")
 
 
-def test_failed_cells_are_marked(store, plan):
-    tile = list(plan.tiles())[2]
-    store.mark(tile.box, 2)
-    status = contents(store.place.path)["/status"]
-    assert (status == 2).sum() == tile.cells
-    assert (status[tuple(slice(start, stop) for start, stop in tile.box)] == 2).all()
+def test_status_is_cleared(store, plan):
+    whole = store.slab(plan, ((0, 1), (0, 2)))
+    assert whole == ((0, 2), (0, 3))
+    store.write_statistics(whole, {"status": np.full((2, 3), 2)})
+    assert (contents(store.place.path)["/status"] == 2).all()
+    store.clear_status()
+    assert (contents(store.place.path)["/status"] == 0).all()
+
+
+def test_statistics_are_written_in_whole_chunks(tmp_path):
+    spec = toy(axes__paper_growth_factor={"linear": [1.5, 3], "points": 300}, statistics__bins_per_octave=32)
+    plan = make_plan(spec.replace({"axes.papers_for_first_doubling": {"log": [1, 4], "points": 7}}), 1, TilePolicy((2, 150), 2))
+    store = create(tmp_path / "small.zarr", plan)
+    slabs = list(dict.fromkeys(store.slab(plan, box) for box in plan.boxes()))
+    assert [slab[0] for slab in slabs] == [(0, 2), (2, 4), (4, 6), (6, 7)]
+    array: Any = zarr.open_array(tmp_path / "small.zarr" / "statistics" / "date_of_doubling_3" / "histogram")
+    assert array.chunks[0] == 2
+    assert np.prod(array.chunks) * 8 <= 8 * 2**20
 
 
 def test_small_chunks_are_kept_small(tmp_path):

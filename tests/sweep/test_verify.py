@@ -1,0 +1,126 @@
+"""Verify: every kind of damage is named, repaired by computing exactly what is damaged, and what is whole is left alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+import sweep
+from sweep.cube import CubeError
+from sweep.places import Folder
+from sweep.prepare import spec_of
+from sweep.verify import verify, withdraw
+from tests.sweep.studies import assert_same_bits, plain, toy
+
+
+@pytest.fixture
+def copied(toy_store, tmp_path):
+    """A copy of a finished store with axes, to be damaged."""
+    return shutil.copytree(toy_store, tmp_path / "small.zarr")
+
+
+def verified(store):
+    return verify(Folder(store), spec_of(Folder(store)))
+
+
+def repaired(store):
+    found = verified(store)
+    withdraw(Folder(store), spec_of(Folder(store)), found)
+    sweep.run(toy(), store, workers=1)
+    return found
+
+
+def chunk_of(store, array, *place):
+    return store.joinpath(array, "c", *map(str, place))
+
+
+def flipped(file, place=-1):
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_whole_store_is_whole(toy_store):
+    found = verified(toy_store)
+    assert found.damage == ()
+    assert (found.tiles, found.missing) == (24, 0)
+    # Eleven sums and more a tile, and all that is written once.
+    assert found.arrays > 24 * 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("array", ["partials/sum", "draws/date_of_doubling_3", "draws/explosion", "trajectories/doublings"])
+def test_a_changed_byte(copied, toy_store, computed, array):
+    file = next(path for path in sorted((copied / array / "c").rglob("*")) if path.is_file())
+    flipped(file, len(file.read_bytes()) // 2)
+    found = repaired(copied)
+    assert {damage.array for damage in found.damage} == {array}
+    assert computed == [tile.name for tile in found.damaged_tiles]
+    assert 1 <= len(computed) <= 2
+    assert verified(copied).damage == ()
+    assert_same_bits(copied, toy_store)
+
+
+@pytest.mark.slow
+def test_a_chunk_that_is_gone(copied, toy_store, computed):
+    chunk_of(copied, "partials/valid", 1, 0, 1, 0).unlink()
+    found = repaired(copied)
+    assert "partials/valid/c/1/0/1/0 is missing" in str(found.damage[0])
+    assert computed == [tile.name for tile in found.damaged_tiles]
+    assert_same_bits(copied, toy_store)
+
+
+@pytest.mark.slow
+def test_an_array_whose_metadata_are_gone(copied, toy_store, computed):
+    (copied / "draws" / "date_of_doubling_6" / "zarr.json").write_text("{")
+    found = repaired(copied)
+    assert {damage.array for damage in found.damage} == {"draws/date_of_doubling_6"}
+    assert len(computed) == 24
+    assert verified(copied).damage == ()
+    assert_same_bits(copied, toy_store)
+
+
+def test_statistics_that_are_damaged_are_made_again_without_a_tile(copied, toy_store, computed):
+    file = next(path for path in sorted((copied / "statistics/probability/c").rglob("*")) if path.is_file())
+    file.write_bytes(b"torn")
+    found = repaired(copied)
+    assert [damage.array for damage in found.damage] == ["statistics/probability"]
+    assert found.damaged_tiles == []
+    assert computed == []
+    assert_same_bits(copied, toy_store)
+
+
+def test_what_is_withdrawn_is_not_open_as_if_it_were_whole(copied):
+    chunk_of(copied, "partials/valid", 1, 0, 1, 0).unlink()
+    withdraw(Folder(copied), toy(), verified(copied))
+    with pytest.raises(CubeError, match="not finished"):
+        sweep.open_cube(copied)
+    assert verified(copied).missing == 1
+
+
+def test_an_unfinished_store_is_verified_as_far_as_it_is(tmp_path):
+    store = tmp_path / "plain.zarr"
+    sweep.run(plain(), store, workers=1, shard=(1, 2))
+    found = verified(store)
+    assert (found.tiles, found.missing, found.damage) == (2, 2, ())
+
+
+def test_receipts_of_every_part_are_held_against_it(copied, monkeypatch):
+    """A receipt that does not speak of an array that its tile writes is no proof of it."""
+    from tests.sweep.studies import records, rewrite
+
+    kept = records(copied)
+    receipt = next(record for record in kept if "crc" in record)
+    del receipt["crc"]["partials/valid"]
+    rewrite(copied, kept)
+    found = verified(copied)
+    assert [(damage.array, damage.tile.name) for damage in found.damage if damage.tile] == [("partials/valid", receipt["tile"])]
+
+
+def test_the_metadata_of_the_root_cannot_be_made_up(copied):
+    content = json.loads((copied / "zarr.json").read_text())
+    (copied / "zarr.json").write_text(json.dumps(content)[:100])
+    with pytest.raises(CubeError, match=r"zarr\.json cannot be read; restore it"):
+        verified(copied)
