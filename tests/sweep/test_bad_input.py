@@ -90,7 +90,7 @@ CASES = [
     ("evidence outside its folder", returns({"evidence": "../x"}), "parameters.returns.evidence", '"../x"', "known evidence"),
     ("unknown distribution", returns({"unifrom": [1, 2]}), "parameters.returns.unifrom", "[1, 2]", "did you mean uniform?"),
     ("unknown sampler", tables(sweep__sampler="sobl"), "sweep.sampler", '"sobl"', "did you mean sobol?"),
-    ("unknown executor", tables(run__executor="dusk"), "run.executor", '"dusk"', "allowed values: inline"),
+    ("unknown executor", tables(run__executor="dusk"), "run.executor", '"dusk"', "allowed values: inline, dask"),
     # missing
     ("no draws", tables(sweep__draws=None), "sweep.draws", None, "add draws"),
     ("no section", tables(outcomes=None), "outcomes", None, "add a section [outcomes]"),
