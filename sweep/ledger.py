@@ -10,7 +10,7 @@
     {"finished": {array: crc}, "draws": …, …}                        the statistics were made
 
 A receipt is appended after the tile's data and never before, so that a tile without one is run again and overwrites what it finds, and one
-with a receipt is trusted. Every line ends with its own CRC-32: one that was torn or damaged does not count, and its tile is run again.
+with a receipt is trusted. Every line ends with its own CRC-32C: one that was torn or damaged does not count, and its tile is run again.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ import os
 import platform
 import socket
 import time
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import google_crc32c
 
 from sweep.places import Busy, Journal, Place, PlaceError
 from sweep.places.place import HEAD as HEAD
@@ -124,7 +125,7 @@ def read(place: Place) -> Contents:
 def sealed(record: Mapping[str, Any]) -> bytes:
     """A record as a line with its CRC."""
     text = json.dumps(record, separators=(",", ":"))
-    return f'{text[:-1]}{_SEAL}{zlib.crc32(text.encode()):08x}"}}'.encode()
+    return f'{text[:-1]}{_SEAL}{google_crc32c.value(text.encode()):08x}"}}'.encode()
 
 
 def opened(line: bytes) -> Record | None:
@@ -132,7 +133,7 @@ def opened(line: bytes) -> Record | None:
     try:
         text, found, seal = line.decode("ascii").rpartition(_SEAL)
         content = text + "}"
-        if not found or seal != f"{zlib.crc32(content.encode()):08x}" + '"}':
+        if not found or seal != f"{google_crc32c.value(content.encode()):08x}" + '"}':
             return None
         record: Record = json.loads(content)
     except ValueError:

@@ -18,12 +18,12 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-import zlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import zarr
 from zarr.errors import ZarrUserWarning
@@ -113,7 +113,7 @@ class CubeStore:
                         array.resize(shape)
 
     def write_tile(self, plan: Plan, tile: Tile, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
-        """Write what a tile computed, for good; returns the CRC-32 of every array's part."""
+        """Write what a tile computed, for good; returns the CRC-32C of every array's part."""
         box, sizes = _slices(tile.box), tuple(stop - start for start, stop in tile.box)
         crcs: dict[str, int] = {}
         written: list[str] = []
@@ -133,18 +133,18 @@ class CubeStore:
                 self.place.remove(chunks)
             with self._reading(name):
                 array[part.place] = values
-            crcs[name] = zlib.crc32(values.tobytes())
+            crcs[name] = google_crc32c.value(values.tobytes())
             written += chunks
         self.place.settle(written)
         return crcs
 
     def crc(self, name: str, place: tuple[slice | int, ...] | None = None) -> int:
-        """The CRC-32 of an array, or of a part of it, as it is read back. Raises StoreError where it cannot be read."""
+        """The CRC-32C of an array, or of a part of it, as it is read back. Raises StoreError where it cannot be read."""
         with self._reading(name):
             values = np.ascontiguousarray(self._array(name)[... if place is None else place])
         # Text has no bits of its own in an array of objects.
         content = values.tobytes() if values.dtype.kind not in "OTU" else "\n".join(map(str, values.ravel())).encode()
-        return zlib.crc32(content)
+        return int(google_crc32c.value(content))
 
     def value(self, name: str, place: tuple[int, ...]) -> float:
         """One element of an array."""
@@ -355,6 +355,7 @@ def _allocate(root: Any, plan: Plan, only: Container[str] | None = None) -> None
     ) -> Any:
         if only is not None and name not in only:
             return None
+        is_draws = name.startswith(("draws/", "trajectories/doublings"))
         return root.create_array(
             name,
             shape=shape,
@@ -363,6 +364,8 @@ def _allocate(root: Any, plan: Plan, only: Container[str] | None = None) -> None
             fill_value=fill,
             dimension_names=dims,
             attributes={"long_name": long_name, "units": units},
+            # The draws of numbers are as good as random bits: compressing them would cost more than the kernels.
+            compressors=None if is_draws and np.dtype(dtype).kind == "f" else "auto",
             config=_ALWAYS_WRITE,
             overwrite=only is not None,
         )

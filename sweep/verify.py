@@ -1,6 +1,6 @@
 """Whether a store still holds what was written: every array read again and held against its receipt; and the repair of what does not.
 
-Tiles have a receipt with the CRC-32 of each of their parts, all other arrays one CRC-32 from when the statistics were made. A chunk that
+Tiles have a receipt with the CRC-32C of each of their parts, all other arrays one CRC-32C from when the statistics were made. A chunk that
 is not there is damage too: it would be read as if it were filled with the fill value.
 """
 

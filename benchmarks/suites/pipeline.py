@@ -11,17 +11,20 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from benchmarks.children import call, command
 from benchmarks.environment import environment
+from benchmarks.many_tiles import many_tiles
+from benchmarks.overhead import overhead
 from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
-from benchmarks.timing import interleaved, spread
+from benchmarks.timing import Spread, interleaved, spread
 from sweep.shipped import configs_directory
 
 _COLUMNS = (Column("what", "what"), Column("seconds", "median (range)", "seconds"))
@@ -35,7 +38,11 @@ def measure(small: bool = False) -> Record:
     with tempfile.TemporaryDirectory(prefix="siesweep-bench-") as folder:
         runs = _runs(draws, Path(folder), rounds)
         quick = _quick(Path(folder), rounds)
-    tables = (_figures(runs, quick), _table(f"The demo, {draws:,} draws", runs), _table("Quick commands", quick))
+    added, ratios = overhead(configs_directory() / f"{_NAME}.toml", small)
+    many, seconds = many_tiles(small)
+    figures = _figures(runs, quick)
+    figures = replace(figures, rows=(*figures.rows, *_engine_figures(ratios, seconds)))
+    tables = (figures, _table(f"The demo, {draws:,} draws", runs), _table("Quick commands", quick), added, many)
     return Record("pipeline", small, tables, held)
 
 
@@ -117,6 +124,21 @@ def _timed(action: Callable[[], object]) -> float:
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
+
+
+def _engine_figures(ratios: dict[str, Spread], seconds: dict[str, Spread]) -> Iterator[dict[str, Any]]:
+    """What is asked of ledger, store and dask."""
+    for what, name, least in (
+        ("ledger and store, of the tile program's rate", "inline: with ledger and store", 0.9),
+        ("ledger, store and dask, of the tile program's rate", "dask, as many workers", 0.9),
+        ("two dask workers over one, of inline's", "dask's scaling against inline's", 0.95),
+    ):
+        measured = ratios[name]
+        yield {"figure": what, "measured": cell(measured, "ratio"), "asked": f"≥ {least:g}×", "reached": measured["median"] >= least}
+    for what, most in (("which tiles are missing", 1.0), ("open_cube", 0.5), ("one cell's draws", 0.05)):
+        median = seconds[what]["median"]
+        named = f"{what}, of a finished sweep of 10,000 tiles"
+        yield {"figure": named, "measured": cell(median, "seconds"), "asked": f"≤ {cell(most, 'seconds')}", "reached": median <= most}
 
 
 def _table(title: str, seconds: dict[str, list[float]]) -> Table:

@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +18,7 @@ from typing import Any, BinaryIO
 from sweep.places.place import HEAD, LEDGER, WHOLE, Busy, Journal, Place
 
 _JOURNAL = ".jsonl"
+_SYNCS_AT_ONCE = 8
 
 
 class Folder(Place):
@@ -81,13 +83,11 @@ class Folder(Place):
         return zarr.storage.LocalStore(self.path, read_only=read_only)
 
     def settle(self, names: Iterable[str]) -> None:
-        folders = set()
-        for name in names:
-            _fsync(self.path / name)
-            folders.add((self.path / name).parent)
+        files = [self.path / name for name in names]
         # A file that was renamed into its folder is there for good only when the folder is.
-        for folder in folders:
-            _fsync(folder)
+        with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
+            list(pool.map(_fsync, files))
+            list(pool.map(_fsync, {file.parent for file in files}))
 
     def journals(self) -> dict[str, bytes]:
         files = sorted((self.path / LEDGER).glob(f"*{_JOURNAL}"))

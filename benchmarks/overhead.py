@@ -1,0 +1,116 @@
+"""What the engine adds to the kernels in tiles of about a second: ledger, store and dask's workers beside the tile program alone.
+
+Rates are of the steady state: from the moment that each worker has finished its first tile to the last receipt, so that imports and
+compilation, which the pipeline's other tables show, are not in them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.children import call
+from benchmarks.record import Column, Table
+from benchmarks.timing import Spread, interleaved, rates, ratio, spread
+
+_COLUMNS = (
+    Column("what", "what"),
+    Column("rate", "trajectories/s, all cores", "rate"),
+    Column("ratio", "against the tile program alone", "ratio"),
+)
+_SECONDS_A_TILE = 1.0
+
+
+def overhead(config: Path, small: bool) -> tuple[Table, dict[str, Spread]]:
+    """The table, and the ratios by contender."""
+    tiles, rounds, seconds = (6, 1, 0.05) if small else (24, 3, _SECONDS_A_TILE)
+    with tempfile.TemporaryDirectory(prefix="siesweep-bench-") as folder:
+        cache = Path(folder) / "cache"
+        draws, tile = call(__name__, "sized", str(config), tiles, seconds, cache=cache)
+        arguments = (str(config), draws, tile)
+        contenders: dict[str, Callable[[], object]] = {
+            "tile program alone": lambda: call(__name__, "alone", *arguments, cache=cache),
+            "inline: with ledger and store": lambda: call(__name__, "steady", *arguments, "inline", 2, folder, cache=cache),
+            "dask, as many workers": lambda: call(__name__, "steady", *arguments, "dask", 2, folder, cache=cache),
+            "inline, one device": lambda: call(__name__, "steady", *arguments, "inline", 1, folder, cache=cache),
+            "dask, one worker": lambda: call(__name__, "steady", *arguments, "dask", 1, folder, cache=cache),
+        }
+        taken = interleaved(contenders, rounds)
+    found = {name: rates(seconds, 1.0) for name, seconds in taken.items()}
+    bare = found["tile program alone"]
+    rows = tuple({"what": name, "rate": spread(values), "ratio": ratio(values, bare)} for name, values in found.items())
+    ratios = {name: ratio(values, bare) for name, values in found.items()}
+    inline = [two / one for two, one in zip(found["inline: with ledger and store"], found["inline, one device"], strict=True)]
+    dask = [two / one for two, one in zip(found["dask, as many workers"], found["dask, one worker"], strict=True)]
+    ratios["dask's scaling against inline's"] = ratio(dask, inline)
+    note = f"{tiles} tiles of about {seconds:g} s and {tile:,} draws, every draw's outcomes kept; start-up is not counted."
+    return Table("What the engine adds to the kernel", _COLUMNS, rows, (note,)), ratios
+
+
+def sized(config: str, tiles: int, seconds: float) -> tuple[int, int]:
+    """Draws of a sweep of so many tiles, and of a tile that takes so long on one device. Runs in a process of its own."""
+    import time
+
+    from kernels.sampling import seed_key
+    from sweep import load
+    from sweep.execute.compilation import use_compilation_cache
+    from sweep.execute.inline import devices
+    from sweep.execute.tile import program
+    from sweep.plan import make_plan
+
+    use_compilation_cache()
+    (device,) = devices(1)
+    spec = load(config)
+    plan = make_plan(spec.replace({"run.tile": spec.block}, draws=spec.block), 1)
+    compiled, tile = program(plan), next(plan.tiles())
+
+    def once() -> float:
+        started = time.perf_counter()
+        arguments = (plan.cell_values(tile.box), tile.first_block, tile.blocks, spec.block, seed_key(spec.seed), device)
+        for array in compiled(*arguments).values():
+            array.block_until_ready()
+        return time.perf_counter() - started
+
+    once()
+    wanted = seconds / min(once() for _ in range(3))
+    blocks = 1 << max(0, round(wanted).bit_length() - 1)
+    return tiles * blocks * spec.block, blocks * spec.block
+
+
+def alone(config: str, draws: int, tile: int) -> float:
+    """Seconds a trajectory of the tile program on all devices, nothing written. Runs in a process of its own."""
+    from benchmarks.bare import Threads
+    from kernels.sampling import seed_key
+    from sweep import load
+    from sweep.execute.compilation import use_compilation_cache
+    from sweep.execute.inline import devices
+    from sweep.execute.tile import program
+    from sweep.plan import make_plan
+
+    use_compilation_cache()
+    on = devices(None)
+    plan = make_plan(load(config).replace({"run.tile": tile}, draws=draws), len(on))
+    compiled, key, tiles = program(plan), seed_key(plan.spec.seed), list(plan.tiles())
+
+    def share(index: int, device: Any) -> Callable[[], list[Any]]:
+        mine = tiles[index :: len(on)]
+        return lambda: [compiled(plan.cell_values(tile.box), tile.first_block, tile.blocks, draws, key, device) for tile in mine]
+
+    everything = Threads([share(index, device) for index, device in enumerate(on)])
+    return interleaved({"alone": everything}, 1)["alone"][0] / plan.trajectories
+
+
+def steady(config: str, draws: int, tile: int, executor: str, workers: int, folder: str) -> float:
+    """Seconds a trajectory of a run, once every worker has finished its first tile. Runs in a process of its own."""
+    import uuid
+
+    from sweep import ledger, load, run
+    from sweep.places import Folder
+
+    store = Path(folder) / f"{uuid.uuid4().hex}.zarr"
+    run(load(config).replace({"run.tile": tile}, draws=draws), store, executor=executor, workers=workers)
+    receipts = sorted(ledger.read(Folder(store)).receipts.values(), key=lambda receipt: receipt["at"])
+    counted = receipts[workers:]
+    return float((counted[-1]["at"] - receipts[workers - 1]["at"]) / sum(receipt["draws"] for receipt in counted))
