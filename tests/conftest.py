@@ -33,7 +33,7 @@ settings.load_profile("siesweep")
 jax.config.update("jax_num_cpu_devices", 2)
 
 # A traced program is many small objects that live on, which Python would look through again and again.
-gc.set_threshold(200_000, 20, 100)
+gc.set_threshold(100_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

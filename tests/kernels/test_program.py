@@ -111,6 +111,7 @@ def test_the_width_of_vectors_changes_no_bit(whole, monkeypatch):
     assert all(same(value, np.asarray(again[name])) for name, value in whole.items())
 
 
+@pytest.mark.slow
 def test_more_draws_leave_the_earlier_ones_as_they_are(whole):
     more = TileProgram(study(), TileShape(3, 3), Keep(draws=True))(CELLS, 0, 3, 3 * BLOCK, KEY)
     for name, value in whole.items():
@@ -120,6 +121,7 @@ def test_more_draws_leave_the_earlier_ones_as_they_are(whole):
             assert same(value[:, : 2 * BLOCK + 1000], np.asarray(more[name])[:, : 2 * BLOCK + 1000])
 
 
+@pytest.mark.slow
 def test_sums_are_those_of_the_draws(whole):
     held, setting = 2 * BLOCK + 1000, study()
     assert whole["valid"].sum() == 3 * held
@@ -138,11 +140,13 @@ def test_sums_are_those_of_the_draws(whole):
         assert np.array_equal(whole[f"histogram/{label.name}"][0].sum(0), expected)
 
 
+@pytest.mark.slow
 def test_draws_do_not_depend_on_the_cell(whole):
     alone = TileProgram(study(), TileShape(1, 1), Keep(draws=True))(CELLS[2:], 0, 1, BLOCK, KEY)
     assert same(whole["parameter/initial_speedup"][:BLOCK], np.asarray(alone["parameter/initial_speedup"]))
 
 
+@pytest.mark.slow
 def test_the_audit_covers_one_draw_in_256_of_all_replicates(whole):
     assert whole["audited"].tolist() == [[16, 16, 4]] * 3
     places = program._audited(65536)

@@ -26,6 +26,7 @@ def _dates(name: Any, options: Any, multiples: Any, precision: Any = "float64", 
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-8), ("float32", 1e-5)])
+@pytest.mark.slow
 def test_dates_of_paces_of_constant_returns(precision: Any, tolerance: Any) -> None:
     """The pace is e^(ct)-like in x: 1/T = e^(cx)/T0, so t = T0 (1 − 1/(m T0))/c; below the start it is met at once, and a fizzle never."""
     returns = np.array([1.1, 2.0, 5.0, 0.8])

@@ -225,7 +225,11 @@ def test_pairwise_compositions_cover_every_pair_that_may_stand_together():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("index", range(len(pairwise_compositions())))
+@pytest.mark.parametrize(
+    "index",
+    # Every option stands in one of the first ten; the rest are more of the same.
+    [pytest.param(index, marks=pytest.mark.soak if index >= 10 else ()) for index in range(len(pairwise_compositions()))],
+)
 def test_dates_and_levels_tell_the_same_story(index):
     options = pairwise_compositions()[index]
     parameters = draw_parameters(options, np.random.default_rng(index))

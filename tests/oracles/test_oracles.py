@@ -159,6 +159,7 @@ def test_the_closed_form_of_the_doubling_time_is_the_integral_of_the_exponent():
 
 
 @pytest.mark.parametrize("boost", ["none", "code", "paper_linear"])
+@pytest.mark.slow
 def test_years_of_progress_invert_the_time(boost):
     limit = Continuous(3 / 2, 1.2, 11, 0.3, boost=boost, boost_start=1.0, boost_max=32.0)
     for years in (0.5, 6.0):

@@ -93,6 +93,7 @@ def test_impossible_correlations_are_refused(pairs: tuple[tuple[str, str, float]
         cholesky(NAMES, pairs)
 
 
+@pytest.mark.slow
 def test_a_sum_beyond_what_float32_holds_stays_a_probability() -> None:
     tail = Tail(jnp.full(2, 2.0**-33, jnp.float32), jnp.array([False, True]))
     factor = ((1.0, 0.0, 0.0, 0.0), (0.5, 0.5, 0.5, 0.5), (0.5, 0.5, 0.5, 0.5), (0.5, 0.5, 0.5, 0.5))

@@ -18,6 +18,7 @@ def strata(bits: np.ndarray, count: int) -> np.ndarray:
 
 @settings(max_examples=60)
 @given(st.integers(0, 10), WORD, WORD)
+@pytest.mark.slow
 def test_permutations_are_bijections(bits: int, first: int, second: int) -> None:
     index = jnp.arange(1 << bits, dtype=jnp.uint32)
     np.testing.assert_array_equal(np.sort(permuted(index, bits, jnp.uint32(first), jnp.uint32(second))), index)

@@ -96,6 +96,7 @@ def test_scrambled_points_are_uniform_over_seeds() -> None:
                         assert abs(correlation[one, i, other, j]) < 0.075
 
 
+@pytest.mark.slow
 def test_the_table_equals_its_columns_for_near_and_far_points() -> None:
     for start in (0, 1 << 31):
         draw = jnp.arange(start, start + 64, dtype=jnp.uint32)

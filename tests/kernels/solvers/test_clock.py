@@ -167,6 +167,7 @@ def test_a_horizon_before_the_pole_is_met_exactly() -> None:
     assert np.isinf(track.arrival).all()
 
 
+@pytest.mark.slow
 def test_explosions_and_fizzles_take_both_take_few_steps() -> None:
     up = _run(Plain, pace=_explosion)
     down = _run(Plain, horizon=1e9, pace=lambda time, level, factor: jnp.exp(-level))
@@ -214,6 +215,7 @@ def test_a_crossing_is_found_and_stepped_on(tolerance: Any, steps: Any) -> None:
             assert track.states[0][at, lane] == pytest.approx(math.log(3) / factor, rel=max(1e-9, 10 * tolerance))
 
 
+@pytest.mark.slow
 def test_crossings_there_and_back() -> None:
     factors = np.array([1.0, 0.3, 4.7])
     track = _run(Sawtooth, horizon=10.5, factor=factors, crosses=True)

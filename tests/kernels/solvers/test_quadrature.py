@@ -29,6 +29,7 @@ def _power_law(powers: Any, budget: Budget = PLENTY) -> QuadratureSolution:
     )
 
 
+@pytest.mark.slow
 def test_the_error_falls_spectrally_with_the_nodes() -> None:
     powers = np.array([0.3, 1.5, 2.5])
 

@@ -40,6 +40,7 @@ DURATIONS = np.array([[4.0, 3.0, 2.0, 1.0, 0.5, 2.0, 6.0, 9.0], [1.0] * 8, [9.0,
 
 
 @pytest.mark.parametrize("width", [1.0, 0.25])
+@pytest.mark.slow
 def test_dates_and_levels_between_knots_are_linear(width: Any) -> None:
     levels = tuple(np.round(np.arange(0, 8, 0.3) * width, 9).tolist())
     times = (0.0, 0.7, 4.0, 9.99, 10.0, 17.5)

@@ -82,6 +82,7 @@ def _measured(tableau: Tableau, steps: int) -> tuple[float, list[float]]:
     [(RUNGE_KUTTA_5, (24, 32, 48, 64), (5,)), (RUNGE_KUTTA_8, (8, 12, 16, 24), (6, 4))],
     ids=["order5", "order8"],
 )
+@pytest.mark.slow
 def test_measured_orders(tableau: Any, counts: Any, orders: Any) -> None:
     errors, estimates = zip(*(_measured(tableau, count) for count in counts), strict=True)
     fitted = np.polyfit(np.log(counts), np.log(errors), 1)[0]
