@@ -1,0 +1,161 @@
+"""The commands for a cube that is there: status, extend, verify, replay, merge, and shards, with their exit codes and messages."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import sweep
+from sweep import ledger
+from sweep.cli import main
+from sweep.places import Folder
+from tests.sweep.studies import PLAIN, TOY, assert_same_bits, plain, receipts, records, rewrite
+
+OWN = """
+from kernels.models.toy_model import ToyModel
+
+
+class Mine(ToyModel):
+    name = "mine"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, plain_store):
+    """A folder with the config of the plain study, and its finished store."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain.toml").write_text(PLAIN)
+    shutil.copytree(plain_store, tmp_path / "plain.zarr")
+    return tmp_path
+
+
+def invoke(*arguments, code=0):
+    done = CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+    assert done.exit_code == code, done.output
+    return done
+
+
+def test_status_of_a_run_under_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = []
+
+    def look(state):
+        if state.tiles_done == 3:
+            # From another thread, as if from another process: a lock belongs to the file as it was opened.
+            looking = threading.Thread(target=lambda: shown.append(invoke("status", "plain.zarr").stdout))
+            looking.start()
+            looking.join()
+
+    sweep.run(plain(), "plain.zarr", workers=1, progress=look)
+    (text,) = shown
+    assert "running" in text
+    assert "pid " in text
+    assert "since 20" in text
+    assert "trajectories/s, ETA" in text
+    assert "768 of 1.02 k trajectories" in text
+    assert "complete" in invoke("status", "plain.zarr").stdout
+
+
+def test_status_tells_of_failed_tiles_and_damaged_lines(folder):
+    with ledger.hold(Folder(folder / "plain.zarr")) as book:
+        for number in range(7):
+            book.append(
+                {"tile": f"/{number}", "failed": "out of memory", "tries": 2, "replay": f"siesweep replay plain.zarr --index {number}"}
+            )
+    with (folder / "plain.zarr" / "ledger" / "whole.jsonl").open("a") as file:
+        file.write("garbage\n")
+    text = invoke("status", "plain.zarr").stdout
+    assert "/3: out of memory (tried 2 times; siesweep replay plain.zarr --index 3)" in text
+    assert "7 in all" in text
+    assert "1; their tiles are run again" in text
+
+
+def test_a_cube_turns_back_into_its_config(folder):
+    text = invoke("status", "plain.zarr", "--config").stdout
+    Path("again.toml").write_text(text)
+    assert sweep.load("again.toml").fingerprint() == plain().fingerprint()
+
+
+def test_extend_needs_the_cube_alone(folder, computed):
+    (folder / "plain.toml").unlink()
+    done = invoke("extend", "plain.zarr", "--draws", "1300", "--workers", "1")
+    assert "1,300 draws" in done.stdout
+    assert len(computed) == 2
+    sweep.run(plain(draws=1300), folder / "fresh.zarr", workers=1)
+    assert_same_bits(folder / "plain.zarr", folder / "fresh.zarr")
+    done = invoke("extend", "plain.zarr", "--draws", "1000", code=2)
+    assert "holds 1300 draws already" in done.stderr
+
+
+def test_verify_names_what_is_damaged_and_repairs_it(folder, plain_store, computed):
+    assert "all is as it was written" in invoke("verify", "plain.zarr").stdout
+    (folder / "plain.zarr" / "draws" / "initial_agis" / "c" / "2").unlink()
+    done = invoke("verify", "plain.zarr", code=1)
+    assert "damaged: draws/initial_agis (tile /2): draws/initial_agis/c/2 is missing" in done.stdout
+    assert "1 tiles to compute again" in done.stdout
+    assert "`siesweep verify plain.zarr --repair` does exactly that" in done.stdout
+    assert computed == []
+    done = invoke("verify", "plain.zarr", "--repair")
+    assert computed == ["/2"]
+    assert "numerical error" in done.stdout
+    assert_same_bits(folder / "plain.zarr", plain_store)
+    invoke("verify", "plain.zarr")
+
+
+def test_replay_prints_and_plots(folder):
+    done = invoke("replay", "plain.zarr", "--index", "1000", "--plot", "path.png")
+    assert "trajectory 1000 (draw 1000)" in done.stdout
+    assert "the same bits" in done.stdout
+    assert "DIFFERS" not in done.stdout
+    assert "doublings of software" in done.stdout
+    assert (folder / "path.png").read_bytes().startswith(b"\x89PNG")
+    assert "the sweep has 1,024 trajectories" in invoke("replay", "plain.zarr", "--index", "1024", code=2).stderr
+
+
+def test_shards_and_merge(tmp_path, monkeypatch, plain_store):
+    monkeypatch.chdir(tmp_path)
+    Path("plain.toml").write_text(PLAIN)
+    done = invoke("run", "plain.toml", "-o", "plain.zarr", "--shard", "1/2", "--workers", "1")
+    assert "shard 1/2 of plain.zarr is done; 2 tiles are finished in all" in done.stdout
+    done = invoke("merge", "plain.zarr", code=1)
+    assert "only 2 tiles are finished; run the shards that are missing" in done.stderr
+    done = invoke("run", "plain.toml", "-o", "plain.zarr", "--shard", "2/2", "--workers", "1")
+    assert "numerical error" in done.stdout
+    rewrite(Path("plain.zarr"), [record for record in records(Path("plain.zarr")) if "finished" not in record])
+    assert "numerical error" in invoke("merge", "plain.zarr").stdout
+    assert_same_bits(Path("plain.zarr"), plain_store)
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "1/0", "-1/2"])
+def test_a_shard_that_is_none(folder, shard):
+    assert "is not K/N with K from 1 to N, e.g. 1/4" in invoke("run", "plain.toml", "--shard", shard, code=2).stderr
+
+
+def test_own_code_comes_with_the_config_and_never_from_the_cube(tmp_path, monkeypatch, computed):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(OWN)
+    Path("mine.toml").write_text(PLAIN.replace('"toy_model"', '"mine.py:Mine"'))
+    sweep.run(sweep.load("mine.toml"), "plain.zarr", workers=1)
+    for command in (["extend", "plain.zarr", "--draws", "1300"], ["verify", "plain.zarr"], ["replay", "plain.zarr", "--index", "3"]):
+        assert "own code, which is never loaded from a cube. Fix: give the config" in invoke(*command, code=2).stderr
+        invoke(*command, "--config", "mine.toml")
+    assert len(receipts(Path("plain.zarr"))) == 6
+    Path("other.toml").write_text(TOY)
+    assert "does not describe the sweep" in invoke("verify", "plain.zarr", "--config", "other.toml", code=2).stderr
+
+
+@pytest.mark.parametrize("command", [["status"], ["verify"], ["merge"], ["replay", "--index", "0"], ["extend", "--draws", "9"]])
+def test_no_cube_there(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    name, *options = command
+    assert "nothing.zarr: no cube there" in invoke(name, "nothing.zarr", *options, code=1).stderr
+
+
+def test_an_object_store_without_its_package(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "obstore", None)
+    done = invoke("status", "s3://bucket/a.zarr", code=1)
+    assert "s3://bucket/a.zarr: object stores need the package obstore: pip install 'siesweep[cloud]'" in done.stderr
