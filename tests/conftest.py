@@ -7,15 +7,14 @@ import gc
 import os
 import shutil
 import signal
-import sys
 import tempfile
 
 # Workers of a parallel run inherit the folder of the process that started them.
 if "SIESWEEP_TESTS" not in os.environ:
     os.environ["SIESWEEP_TESTS"] = tempfile.mkdtemp(prefix="siesweep-compiled-")
     atexit.register(shutil.rmtree, os.environ["SIESWEEP_TESTS"], ignore_errors=True)
-    # Ended from outside it is removed, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # Ended from outside it is removed, too: as if interrupted.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 # Before JAX is imported, which reads it then.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["SIESWEEP_TESTS"]
 
