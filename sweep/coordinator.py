@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+import jax
 import xarray as xr
 
 from sweep import ledger
@@ -149,6 +150,10 @@ def merge(spec: Spec, place: Place, wait: bool = False) -> bool:
 def _devices(spec: Spec, executor: str | None, workers: int | None, scheduler: str | None) -> list[Any]:
     """The devices of this process that compute: none where dask's workers do."""
     if scheduler is not None or (executor or spec.run.executor) == "dask":
+        # The workers have the accelerators: this process only counts steps, and takes none of them.
+        with suppress(RuntimeError):
+            settings: Any = jax.config
+            settings.update("jax_platforms", "cpu")
         return []
     devices = inline.devices(workers or spec.run.workers)
     if workers is None and spec.run.workers is None:
@@ -169,11 +174,16 @@ def _executor(
     if on:
         yield inline.Inline(plan, cube, on)
         return
-    from sweep.execute.cluster import Cluster
+    from sweep.execute.cluster import Cluster, ClusterError, ClusterLost
 
     job = Job(plan.spec, place.address, plan.policy, plan.study.steps)
-    with Cluster(job, workers or plan.spec.run.workers, scheduler, announce) as cluster:
-        yield cluster
+    try:
+        with Cluster(job, workers or plan.spec.run.workers, scheduler, announce) as cluster:
+            yield cluster
+    except ClusterLost as error:
+        raise Interrupted(f"{place.address}: {error}") from None
+    except ClusterError as error:
+        raise RunError(f"{place.address}: {error}") from None
 
 
 def _missing(plan: Plan, held: Contents, shard: tuple[int, int] | None = None) -> list[list[Tile]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from sweep.hierarchy import quiet, zarr_store
 from sweep.identity import FORMAT_VERSION
 from sweep.places import Place, PlaceError, place_of
 
@@ -53,10 +53,9 @@ def open_cube(store: str | Path | Place, allow_partial: bool = False) -> xr.Data
                 f"{place.address}: not finished; `siesweep run` on its config goes on, `siesweep status {place.address}` says how far "
                 "it is, and open_cube(…, allow_partial=True) opens the cells that are done"
             )
-        with warnings.catch_warnings():
-            # Where the metadata are not in one place yet, zarr looks into every folder, and wonders at the ledger's.
-            warnings.filterwarnings("ignore", "Object at ledger", UserWarning)
-            tree = xr.open_datatree(place.zarr_store(read_only=True), engine="zarr", consolidated=bool(complete))
+        # Where the metadata are not in one place yet, zarr looks into every folder, and wonders at the ledger's.
+        with quiet():
+            tree = xr.open_datatree(zarr_store(place, read_only=True), engine="zarr", consolidated=bool(complete))
     except (PlaceError, OSError) as error:
         raise CubeError(str(error)) from None
     return tree if complete else _masked(tree)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,16 +24,14 @@ from typing import Any
 
 import google_crc32c
 import numpy as np
-import zarr
-from zarr.errors import ZarrUserWarning
 
 from kernels.outcomes import Label
+from sweep.hierarchy import ALWAYS_WRITE, array_names, consolidate, create_group, open_group, quiet
 from sweep.places import Place
 from sweep.plan import Box, Plan, Tile, histogram_dtype
 
 PARTIALS = ("valid", "failed", "first_failed", "cut_off", "true", "finite", "sum", "least", "greatest", "error", "differ", "audited")
 """The sums that a tile leaves for each of its blocks."""
-_ALWAYS_WRITE: Any = {"write_empty_chunks": True}
 _MOST_CHUNK_BYTES = 8 * 2**20
 _SLAB_BYTES = 256 * 2**20
 
@@ -50,10 +47,7 @@ class CubeStore:
 
     def __init__(self, place: Place, writable: bool = True) -> None:
         self.place = place
-        with _quiet():
-            # Unconsolidated: arrays may be added and grow until the sweep is done.
-            mode: Any = "r+" if writable else "r"
-            self._root: Any = zarr.open_group(place.zarr_store(read_only=not writable), mode=mode, use_consolidated=False)
+        self._root: Any = open_group(place, writable)
 
     @staticmethod
     def create(place: Place, plan: Plan, attributes: Mapping[str, Any], finish: Callable[[Place], None]) -> bool:
@@ -63,9 +57,8 @@ class CubeStore:
         """
 
         def fill(empty: Place) -> None:
-            with _quiet():
-                root = zarr.create_group(empty.zarr_store(), zarr_format=3, attributes=dict(attributes))
-                _allocate(root, plan)
+            with quiet():
+                _allocate(create_group(empty, attributes), plan)
             finish(empty)
 
         return place.make(fill)
@@ -81,7 +74,7 @@ class CubeStore:
 
     def _array(self, name: str) -> Any:
         array: Any = self._root[name]
-        return array.with_config(_ALWAYS_WRITE)
+        return array.with_config(ALWAYS_WRITE)
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[None]:
@@ -102,7 +95,7 @@ class CubeStore:
         lengths = {"draw": plan.spec.draws, "block": plan.blocks, "column": len(plan.columns)}
         if plan.keep().times:
             lengths["trajectory"] = -(-plan.spec.draws // plan.keep().every)
-        with _quiet():
+        with quiet():
             for group in ("draws", "partials", "trajectories"):
                 if group not in self._root:
                     continue
@@ -159,7 +152,7 @@ class CubeStore:
             except (OSError, ValueError, KeyError, TypeError):
                 lost.add(name)
         if lost:
-            with _quiet():
+            with quiet():
                 _allocate(self._root, plan, lost)
 
     def missing_chunks(self, name: str, place: tuple[slice | int, ...] | None = None) -> list[str]:
@@ -171,9 +164,7 @@ class CubeStore:
 
     def settled_arrays(self) -> list[str]:
         """The arrays that no tile writes: coordinates, status and statistics."""
-        with _quiet():
-            names = [name for name, member in self._root.members(max_depth=None) if isinstance(member, zarr.Array)]
-        return sorted(name for name in names if not name.startswith(("partials/", "draws/", "trajectories/doublings")))
+        return [name for name in array_names(self._root) if not name.startswith(("partials/", "draws/", "trajectories/doublings"))]
 
     def settle(self, names: Iterable[str]) -> None:
         """Return once arrays, metadata and all, would survive a loss of power."""
@@ -233,8 +224,7 @@ class CubeStore:
 
     def finish(self) -> None:
         """Write the metadata of all arrays in one place, and then that the cube is complete: last, when nothing will change any more."""
-        with _quiet():
-            zarr.consolidate_metadata(self.place.zarr_store(), zarr_format=3).attrs["complete"] = True
+        consolidate(self.place).attrs["complete"] = True
         self.place.settle(["zarr.json"])
 
 
@@ -335,15 +325,6 @@ def _chunks_of_box(box: tuple[int, ...], rest: tuple[int, ...], item: int) -> tu
     return (*chunks, *rest)
 
 
-class _quiet(warnings.catch_warnings):
-    """zarr warns of our ledger beside its files, and that consolidated metadata is not yet in the v3 text; both are meant."""
-
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
-        warnings.simplefilter("ignore", ZarrUserWarning)
-        return entered
-
-
 def _allocate(root: Any, plan: Plan, only: Container[str] | None = None) -> None:
     """All arrays of a plan, empty; or only those named, in place of what is there."""
     spec, study, keep = plan.spec, plan.study, plan.keep()
@@ -366,7 +347,7 @@ def _allocate(root: Any, plan: Plan, only: Container[str] | None = None) -> None
             attributes={"long_name": long_name, "units": units},
             # The draws of numbers are as good as random bits: compressing them would cost more than the kernels.
             compressors=None if is_draws and np.dtype(dtype).kind == "f" else "auto",
-            config=_ALWAYS_WRITE,
+            config=ALWAYS_WRITE,
             overwrite=only is not None,
         )
 

@@ -10,7 +10,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for package in ("kernels", "sweep", "benchmarks") for path in (ROOT / package).rglob("*.py"))
-ONLY_IN = {"dask": "sweep/execute/cluster.py", "distributed": "sweep/execute/cluster.py", "zarr": "sweep/store.py", "click": "sweep/cli.py"}
+ONLY_IN = {
+    "dask": "sweep/execute/cluster.py",
+    "distributed": "sweep/execute/cluster.py",
+    "zarr": "sweep/hierarchy.py",
+    "obstore": "sweep/places/bucket.py",
+    "click": "sweep/cli.py",
+}
 READING_WING = ("sweep.cube", "sweep.analysis", "sweep.sensitivity", "sweep.plots", "sweep.report")
 RUNNING_WING = ("sweep.coordinator", "sweep.plan", "sweep.execute")
 

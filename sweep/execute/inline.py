@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from sweep.execute.compilation import compiling
-from sweep.execute.tile import Computed, Receipt, TileFailed, compute, kind_of, program, written
+from sweep.execute.tile import Computed, Receipt, TileFailed, compute, kind_of, program, said, written
 from sweep.plan import Plan, Tile
 from sweep.store import CubeStore
 
@@ -94,7 +94,7 @@ def run_tiles(plan: Plan, chains: Sequence[Sequence[Tile]], on: list[Any]) -> Ge
                 return compute(compiled, plan, tile, device)
             except (RuntimeError, MemoryError) as error:
                 if attempt == TRIES - 1:
-                    return TileFailed(tile, _said(error), TRIES)
+                    return TileFailed(tile, said(error), TRIES)
         raise AssertionError("unreachable")
 
     threads = [threading.Thread(target=work, args=(device,), name=f"device-{index}", daemon=True) for index, device in enumerate(on)]
@@ -114,8 +114,3 @@ def run_tiles(plan: Plan, chains: Sequence[Sequence[Tile]], on: list[Any]) -> Ge
         ended.set()
         for thread in threads:
             thread.join()
-
-
-def _said(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -41,7 +41,7 @@ class Bucket(Place):
             raise PlaceError(f"{address}: object stores need the package obstore: pip install 'siesweep[cloud]'") from None
         self._obstore: Any = obstore
         try:
-            self._objects: Any = from_url(address.rstrip("/"), retry_config=RETRY)
+            self.objects: Any = from_url(address.rstrip("/"), retry_config=RETRY)
         except (obstore.exceptions.BaseError, ValueError) as error:
             raise PlaceError(
                 f"{address}: no object store is known by this address ({_first_line(error)}); write e.g. s3://BUCKET/NAME.zarr"
@@ -50,33 +50,33 @@ class Bucket(Place):
     def exists(self) -> bool:
         # What a launcher that died while it made the store has left does not count: it is known by its lease beside no head.
         with self._told():
-            found: Any = next(iter(self._obstore.list(self._objects, chunk_size=1)), [])
+            found: Any = next(iter(self._obstore.list(self.objects, chunk_size=1)), [])
         return bool(found) and (self.has(HEAD) or not self.has(f"{LEDGER}/{WHOLE}.lease"))
 
     def read(self, name: str) -> bytes | None:
         with self._told():
             try:
-                return bytes(self._obstore.get(self._objects, name).bytes())
+                return bytes(self._obstore.get(self.objects, name).bytes())
             except (FileNotFoundError, self._obstore.exceptions.NotFoundError):
                 return None
 
     def has(self, name: str) -> bool:
         with self._told():
             try:
-                self._obstore.head(self._objects, name)
+                self._obstore.head(self.objects, name)
             except (FileNotFoundError, self._obstore.exceptions.NotFoundError):
                 return False
         return True
 
     def write(self, name: str, content: bytes) -> None:
         with self._told():
-            self._obstore.put(self._objects, name, content)
+            self._obstore.put(self.objects, name, content)
 
     def remove(self, names: Iterable[str]) -> None:
         with self._told():
             for name in names:
                 with suppress(FileNotFoundError, self._obstore.exceptions.NotFoundError):
-                    self._obstore.delete(self._objects, name)
+                    self._obstore.delete(self.objects, name)
 
     def make(self, fill: Callable[[Place], None]) -> bool:
         # The head of the ledger is the last that `fill` writes: the store is there when the head is.
@@ -91,17 +91,12 @@ class Bucket(Place):
                 raise
         return True
 
-    def zarr_store(self, read_only: bool = False) -> Any:
-        import zarr
-
-        return zarr.storage.ObjectStore(self._objects, read_only=read_only)
-
     def settle(self, names: Iterable[str]) -> None:
         """A put has settled when it returns."""
 
     def journals(self) -> dict[str, bytes]:
         with self._told():
-            found = sorted(item["path"] for batch in self._obstore.list(self._objects, f"{LEDGER}/") for item in batch)
+            found = sorted(item["path"] for batch in self._obstore.list(self.objects, f"{LEDGER}/") for item in batch)
         whole: dict[str, bytes] = {}
         for path in found:
             launcher, _, segment = path.removeprefix(f"{LEDGER}/").partition("/")
@@ -126,7 +121,7 @@ class Bucket(Place):
 
     def running(self) -> list[str]:
         with self._told():
-            found = sorted(item["path"] for batch in self._obstore.list(self._objects, f"{LEDGER}/") for item in batch)
+            found = sorted(item["path"] for batch in self._obstore.list(self.objects, f"{LEDGER}/") for item in batch)
         names = [path.removeprefix(f"{LEDGER}/").removesuffix(".lease") for path in found if path.endswith(".lease")]
         return [name for name in names if self._lease_of(name)[1] < LEASE_SECONDS]
 
@@ -139,7 +134,7 @@ class Bucket(Place):
     def _lease_of(self, launcher: str) -> tuple[dict[str, Any], float, str]:
         """What a lease says, the seconds since it was renewed (by the object store's clock and ours), and its tag."""
         try:
-            found = self._obstore.get(self._objects, f"{LEDGER}/{launcher}.lease")
+            found = self._obstore.get(self.objects, f"{LEDGER}/{launcher}.lease")
             content = json.loads(bytes(found.bytes()))
         except (FileNotFoundError, self._obstore.exceptions.NotFoundError, ValueError):
             return {}, float("inf"), ""
@@ -159,10 +154,10 @@ class Bucket(Place):
     def _remove_all(self) -> None:
         """Remove what a launcher that died while it made the store has left; the ledger's folder holds our own lease."""
         with self._told():
-            for batch in self._obstore.list(self._objects):
+            for batch in self._obstore.list(self.objects):
                 paths = [item["path"] for item in batch if not item["path"].startswith(f"{LEDGER}/")]
                 if paths:
-                    self._obstore.delete(self._objects, paths)
+                    self._obstore.delete(self.objects, paths)
 
 
 class _Lease:
@@ -186,13 +181,13 @@ class _Lease:
         self._renewing.join()
         if not self._lost:
             with suppress(Exception):
-                self._place._obstore.delete(self._place._objects, self._name)
+                self._place._obstore.delete(self._place.objects, self._name)
 
     def _content(self) -> bytes:
         return json.dumps({"holder": f"pid {os.getpid()} on {socket.gethostname()}", "nonce": os.urandom(8).hex()}).encode()
 
     def _put(self, mode: Any) -> str:
-        put: str | None = self._place._obstore.put(self._place._objects, self._name, self._content(), mode=mode)["e_tag"]
+        put: str | None = self._place._obstore.put(self._place.objects, self._name, self._content(), mode=mode)["e_tag"]
         return put or ""
 
     def _taken(self) -> str:
@@ -231,7 +226,7 @@ class _Segments(Journal):
     def __init__(self, place: Bucket, launcher: str, lease: _Lease) -> None:
         self._place, self._folder, self._lease = place, f"{LEDGER}/{launcher}", lease
         with place._told():
-            found = [item["path"] for batch in place._obstore.list(place._objects, f"{self._folder}/") for item in batch]
+            found = [item["path"] for batch in place._obstore.list(place.objects, f"{self._folder}/") for item in batch]
         self._next = 1 + max((int(path.rpartition("/")[2].removesuffix(".jsonl")) for path in found), default=0)
         self._waiting: list[bytes] = []
         self._began, self._flushed = time.monotonic(), float("-inf")
@@ -250,7 +245,7 @@ class _Segments(Journal):
             with self._place._told():
                 name = f"{self._folder}/{self._next:08d}.jsonl"
                 try:
-                    self._place._obstore.put(self._place._objects, name, b"".join(self._waiting), mode="create")
+                    self._place._obstore.put(self._place.objects, name, b"".join(self._waiting), mode="create")
                 except self._place._obstore.exceptions.AlreadyExistsError:
                     raise PlaceError(f"{self._place.address}: another run wrote {name}; it took over this store") from None
             self._next += 1

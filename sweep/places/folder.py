@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from sweep.places.place import HEAD, LEDGER, WHOLE, Busy, Journal, Place
 
@@ -76,11 +76,6 @@ class Folder(Place):
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return True
-
-    def zarr_store(self, read_only: bool = False) -> Any:
-        import zarr
-
-        return zarr.storage.LocalStore(self.path, read_only=read_only)
 
     def settle(self, names: Iterable[str]) -> None:
         files = [self.path / name for name in names]

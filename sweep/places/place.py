@@ -42,6 +42,8 @@ class Place(ABC):
 
     address: str
     """As the user wrote it, for messages."""
+    objects: Any = None
+    """The object store below the address, for a place that lies in one."""
     title: str
     """The last part of the address, without its ending."""
 
@@ -68,10 +70,6 @@ class Place(ABC):
     @abstractmethod
     def make(self, fill: Callable[[Place], None]) -> bool:
         """Make the store: `fill` puts everything into it, and it is seen whole or not at all. False where another made it meanwhile."""
-
-    @abstractmethod
-    def zarr_store(self, read_only: bool = False) -> Any:
-        """The place as zarr's own kind of store."""
 
     @abstractmethod
     def settle(self, names: Iterable[str]) -> None:

@@ -55,7 +55,7 @@ def address(server, request):
 
 def objects(address):
     place = place_of(address)
-    return sorted(item["path"] for batch in obstore.list(place._objects) for item in batch)
+    return sorted(item["path"] for batch in obstore.list(place.objects) for item in batch)
 
 
 def downloaded(address, folder):

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 import sweep
 from sweep import ledger, printing
 from sweep.cli import main
+from sweep.places import Folder
 from sweep.shipped import configs_directory
 from sweep.spec import loads
 from sweep.store import CubeStore
@@ -128,7 +129,7 @@ def test_an_interrupted_run(place, monkeypatch, computed):
             siesweep("run", "plain.toml", "--workers", 1), 3, "stopped with 0 of 4 tiles done; the same command goes on from there"
         )
         patch.setattr(printing, "show_results", lambda *_: pytest.fail("shown"))
-        patch.setattr(coordinator, "make_plan", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(coordinator, "prepared", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert_refused(siesweep("run", "plain.toml", "--workers", 1), 3, "the same command goes on")
     assert siesweep("run", "plain.toml", "--workers", 1).exit_code == 0
 
@@ -272,9 +273,9 @@ def test_a_store_below_a_file(place):
 
 
 def test_a_second_launcher(done):
-    store = CubeStore(done / "results" / "plain.zarr")
+    store = CubeStore(Folder(done / "results" / "plain.zarr"))
     store.set_attributes({"complete": False})
-    with ledger.Ledger(done / "results" / "plain.zarr"):
+    with ledger.hold(Folder(done / "results" / "plain.zarr")):
         assert_refused(siesweep("run", "plain.toml"), 1, "results/plain.zarr: another run is writing this store")
     assert siesweep("run", "plain.toml").exit_code == 0
 
@@ -308,9 +309,9 @@ def test_status(done):
     assert result.exit_code == 0, result.output
     assert "plain (toy_model)" in result.stdout
     assert "complete" in result.stdout
-    assert "1.02 k trajectories" in result.stdout
+    assert "1.02 k of 1.02 k trajectories" in result.stdout
     assert sweep.load("plain.toml").fingerprint() in result.stdout
-    CubeStore(done / "results" / "plain.zarr").set_attributes({"complete": False})
+    CubeStore(Folder(done / "results" / "plain.zarr")).set_attributes({"complete": False})
     assert "not finished" in siesweep("status", "results/plain.zarr").stdout
 
 

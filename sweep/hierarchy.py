@@ -1,0 +1,56 @@
+"""A place as a zarr hierarchy: the one file that knows zarr, for those who write a cube and those who read one."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import zarr
+from zarr.errors import ZarrUserWarning
+
+from sweep.places import Folder, Place
+
+ALWAYS_WRITE: Any = {"write_empty_chunks": True}
+"""zarr leaves chunks out that hold nothing but the fill value, unless every handle is told not to."""
+
+
+def zarr_store(place: Place, read_only: bool = False) -> Any:
+    """A place as zarr's own kind of store."""
+    if isinstance(place, Folder):
+        return zarr.storage.LocalStore(place.path, read_only=read_only)
+    return zarr.storage.ObjectStore(place.objects, read_only=read_only)
+
+
+def open_group(place: Place, writable: bool) -> Any:
+    """The root group as it is now: not by metadata kept in one place, since arrays may be added and grow until a sweep is done."""
+    mode: Any = "r+" if writable else "r"
+    with quiet():
+        return zarr.open_group(zarr_store(place, read_only=not writable), mode=mode, use_consolidated=False)
+
+
+def create_group(place: Place, attributes: Mapping[str, Any]) -> Any:
+    """A new root group."""
+    with quiet():
+        return zarr.create_group(zarr_store(place), zarr_format=3, attributes=dict(attributes))
+
+
+def array_names(root: Any) -> list[str]:
+    """The paths of all arrays below a group."""
+    with quiet():
+        return sorted(name for name, member in root.members(max_depth=None) if isinstance(member, zarr.Array))
+
+
+def consolidate(place: Place) -> Any:
+    """Write the metadata of all arrays into the root's; returns the root group."""
+    with quiet():
+        return zarr.consolidate_metadata(zarr_store(place), zarr_format=3)
+
+
+class quiet(warnings.catch_warnings):
+    """zarr warns of our ledger beside its files, and that consolidated metadata is not yet in the v3 text; both are meant."""
+
+    def __enter__(self) -> Any:
+        entered = super().__enter__()
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        return entered
