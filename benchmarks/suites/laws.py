@@ -8,6 +8,7 @@ settings that are, the fastest counts. One that never is gets no ratio.
 from __future__ import annotations
 
 import importlib.util
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class _Size:
     laws: int
 
 
-_FULL = _Size(1 << 17, 1 << 12, 1 << 15, 8, 128, 5, (512,), ("Tsit5", "Dopri8"), len(LAWS))
+_FULL = _Size(1 << 17, 1 << 10, 1 << 14, 4, 32, 3, (512,), ("Tsit5", "Dopri8"), len(LAWS))
 _SMALL = _Size(1 << 11, 1 << 7, 1 << 7, 2, 16, 2, (64,), ("Tsit5",), 1)
 
 
@@ -72,8 +73,7 @@ class _Contender:
         return self.error <= TOLERANCE[precision]
 
     def quick_rate(self) -> float:
-        """Trajectories a second in one run that nothing else is beside."""
-        self.run()
+        """Trajectories a second in one run that nothing else is beside; its answers were asked for before, so that it is compiled."""
         started = time.perf_counter()
         self.run()
         return self.lanes / (time.perf_counter() - started)
@@ -102,6 +102,7 @@ def _measured(
 ) -> tuple[Table, dict[str, Spread | None], float]:
     """A law beside its peers: the table, the ratios by peer, and the seconds to the first result."""
     rounded = drawn.astype(precision)
+    _tell(f"{law.name}, {precision}: the reference")
     truth = scipy_laws.reference(law, rounded[:, : size.checked])
     study = law.study(precision)
     started = time.perf_counter()
@@ -120,9 +121,11 @@ def _measured(
         ("heyoka", _heyoka(law, drawn[:, : size.heyoka], precision)),
         ("SciPy", _scipy(law, rounded[:, : size.scipy], truth, precision)),
     ):
+        _tell(f"{law.name}, {precision}: {name}")
         tried = [_Contender(run, lanes, error(answers()), settings) for run, answers, lanes, settings in candidates]
         if tried:
             contenders[name] = max(tried, key=lambda one: (one.reaches(precision), one.quick_rate()))
+    _tell(f"{law.name}, {precision}: all in turn")
     seconds = interleaved({name: contender.run for name, contender in contenders.items()}, size.rounds)
     taken = {name: rates(seconds[name], contender.lanes) for name, contender in contenders.items()}
     ratios: dict[str, Spread | None] = {
@@ -143,6 +146,12 @@ def _measured(
     asked = f"dates of doublings {law.levels}" if law.levels else f"doublings by months {law.times}"
     note = f"Asked: {asked}. Matched error {TOLERANCE[precision]:g}; the ratio's range is over rounds in which all ran in turn."
     return Table(f"{law.name}, {precision}", _COLUMNS, rows, (note.replace(",)", ")"),)), ratios, first
+
+
+def _tell(message: str) -> None:
+    """Say how far the suite is."""
+    sys.stderr.write(f"laws: {message}\n")
+    sys.stderr.flush()
 
 
 def _error(answers: NDArray[Any], truth: NDArray[Any]) -> float:

@@ -20,10 +20,6 @@ import importlib.util
 import logging
 import os
 import queue
-import re
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -43,8 +39,9 @@ import jax
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from sweep.execute.compilation import compiling, use_compilation_cache
-from sweep.execute.inline import TRIES, cores
+from sweep.execute.compilation import compiling
+from sweep.execute.inline import TRIES
+from sweep.execute.local_workers import MOST_DEATHS, Processes, WorkersError, pins, shared_out
 from sweep.execute.tile import Job, Receipt, TileFailed, compute, kind_of, program, said, written
 from sweep.places import place_of
 from sweep.plan import Tile, worthwhile_workers
@@ -52,8 +49,6 @@ from sweep.store import CubeStore
 
 IN_FLIGHT = 2
 """Tiles that a worker has: one that it computes, and the next, or the one before, which it writes."""
-MOST_DEATHS = 3
-"""Workers that one tile may kill."""
 _LOOK_SECONDS = 0.25
 _CONNECT_SECONDS = 10.0
 _PATIENCE = 60.0
@@ -216,7 +211,7 @@ class Cluster:
         self._deaths: Counter[str] = Counter()
         self._tries: Counter[str] = Counter()
         self._tried_on: dict[str, _Worker] = {}
-        self._processes: _Processes | None = None
+        self._processes: Processes | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Cluster:
@@ -347,7 +342,10 @@ class Cluster:
     def _look(self) -> None:
         """See who is there: begin with those who came, and take back the tiles of those who went."""
         if self._processes is not None:
-            self._processes.tend()
+            try:
+                self._processes.tend()
+            except WorkersError as error:
+                raise ClusterError(str(error)) from None
         self._check_connection()
         present = self._call(self._client.scheduler.ncores)
         for worker in [each for each in self._workers.values() if each.address not in present]:
@@ -449,14 +447,14 @@ class Cluster:
             scheduler_kwargs={"local_directory": str(folder)},
         )
         self._stack.callback(_close, local)
-        pins = _pins()
+        found = pins()
         if self._count is None:
-            self._count = min(len(pins), worthwhile_workers(self._job.spec))
-        elif self._count > len(pins) and "CUDA_VISIBLE_DEVICES" in pins[0].environment:
-            self._announce(f"{len(pins)} workers, as there are {len(pins)} GPUs")
-            self._count = len(pins)
+            self._count = min(len(found), worthwhile_workers(self._job.spec))
+        elif self._count > len(found) and "CUDA_VISIBLE_DEVICES" in found[0].environment:
+            self._announce(f"{len(found)} workers, as there are {len(found)} GPUs")
+            self._count = len(found)
         address = str(local.scheduler_address)
-        self._processes = _Processes(address, _shared_out(pins, self._count), folder, self._announce)
+        self._processes = Processes(address, shared_out(found, self._count), folder, self._announce)
         self._stack.callback(self._processes.close)
         return address
 
@@ -503,145 +501,6 @@ class Cluster:
         if joined:
             with suppress(Exception):
                 self._client.run(_end, self._token, workers=joined, on_error="ignore", callback_timeout=_PATIENCE)
-
-
-# --- workers of this machine -------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Pin:
-    """What makes a process the only one of its device: its environment, and the cores that it may run on (none given: any)."""
-
-    environment: Mapping[str, str] = field(default_factory=dict)
-    cores: tuple[int, ...] = ()
-
-
-# Cores are chosen before numpy and XLA count them for their threads. The last one out takes the folder along when nobody else is left to.
-_WORKER = """
-import os, shutil, sys
-cores, folder, parent = sys.argv.pop(1), sys.argv.pop(1), int(sys.argv.pop(1))
-if cores:
-    os.sched_setaffinity(0, map(int, cores.split(",")))
-from distributed.cli.dask_worker import main
-try:
-    main()
-finally:
-    if os.getppid() != parent:
-        shutil.rmtree(folder, ignore_errors=True)
-"""
-
-
-class _Processes:
-    """`dask worker` once a device. They end with the scheduler, however that ends; one that dies is started again."""
-
-    def __init__(self, scheduler: str, pins: Sequence[_Pin], folder: Path, announce: Callable[[str], None]) -> None:
-        self.count = len(pins)
-        self._scheduler, self._pins, self._folder, self._announce = scheduler, pins, folder, announce
-        self._running = [self._started(number) for number in range(self.count)]
-        self._stillborn = 0
-
-    def tend(self) -> None:
-        """Start again what has ended. Raises ClusterError where workers end before they have joined."""
-        for number, process in enumerate(self._running):
-            if process.poll() is None:
-                continue
-            how = f"killed by {signal.Signals(-process.returncode).name}" if process.returncode < 0 else f"exit code {process.returncode}"
-            self._stillborn += 1
-            if self._stillborn > MOST_DEATHS + self.count:
-                raise ClusterError(f"workers do not start ({how}): {self._last_words(number)}")
-            self._announce(f"worker {number} ended ({how}); another is started")
-            self._running[number] = self._started(number)
-
-    def joined(self, process: int) -> None:
-        """A worker has come so far as to take the job."""
-        self._stillborn = 0
-
-    def close(self) -> None:
-        for process in self._running:
-            process.terminate()
-        until = time.monotonic() + 2.0
-        for process in self._running:
-            try:
-                process.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                # In the middle of a tile, which has no receipt and is computed again.
-                process.kill()
-                process.wait()
-
-    def _started(self, number: int) -> subprocess.Popen[bytes]:
-        pin = self._pins[number]
-        command = [sys.executable, "-c", _WORKER, ",".join(map(str, pin.cores)), str(self._folder), str(os.getpid()), self._scheduler]
-        # One thread computes while another writes.
-        command += ["--no-nanny", "--nthreads", str(IN_FLIGHT), "--memory-limit", "0", "--name", str(number), "--host", "127.0.0.1"]
-        command += ["--no-dashboard", "--death-timeout", "60", "--local-directory", str(self._folder)]
-        environment = {
-            **os.environ,
-            # What can be imported here can be imported there.
-            "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path),
-            "JAX_COMPILATION_CACHE_DIR": str(use_compilation_cache()),
-            "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
-            **pin.environment,
-        }
-        # Several devices a process are what the inline executor wants.
-        environment.pop("JAX_NUM_CPU_DEVICES", None)
-        with self._log(number).open("wb") as log:
-            # In a session of its own, so that an interrupt from the keyboard is the coordinator's to handle.
-            return subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
-
-    def _log(self, number: int) -> Path:
-        return self._folder / f"{number}.log"
-
-    def _last_words(self, number: int) -> str:
-        lines = self._log(number).read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
-
-
-def _pins() -> list[_Pin]:
-    """One for each GPU that JAX would use, or else for each core."""
-    if "cpu" not in os.environ.get("JAX_PLATFORMS", "") and any(
-        entry.name.startswith("cuda") or "cuda" in entry.value for entry in _plugins()
-    ):
-        gpus = _gpus()
-        if gpus:
-            return [_Pin({"CUDA_VISIBLE_DEVICES": gpu}) for gpu in gpus]
-    if not hasattr(os, "sched_getaffinity"):
-        return [_Pin()] * cores()
-    return [_Pin(cores=(core,)) for core in sorted(os.sched_getaffinity(0))]
-
-
-def _plugins() -> Sequence[metadata.EntryPoint]:
-    return tuple(metadata.entry_points(group="jax_plugins"))
-
-
-def _gpus() -> list[str]:
-    """The GPUs as CUDA_VISIBLE_DEVICES names them, asked of the driver: JAX would take them to itself."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
-    found: list[str] = []
-    for line in listed.splitlines():
-        if (gpu := re.match(r"GPU (\d+):", line)) is not None:
-            found.append(gpu[1])
-        elif (part := re.search(r"UUID: (MIG-[^)]+)\)", line)) is not None:
-            # A GPU that is cut into instances is used by these.
-            if found and not found[-1].startswith("MIG-"):
-                found.pop()
-            found.append(part[1])
-    return found
-
-
-def _shared_out(pins: Sequence[_Pin], count: int) -> list[_Pin]:
-    """So many pins: cores left over are shared out, and with more workers than cores they take turns."""
-    if count >= len(pins) or not pins[0].cores:
-        return [pins[number % len(pins)] for number in range(count)]
-    every = [core for pin in pins for core in pin.cores]
-    return [_Pin(cores=tuple(every[number * len(every) // count : (number + 1) * len(every) // count])) for number in range(count)]
 
 
 # --- small things ------------------------------------------------------------------------------------------------------------------------

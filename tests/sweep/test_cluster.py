@@ -29,7 +29,7 @@ import sweep
 from sweep import ledger
 from sweep.cli import main
 from sweep.coordinator import Interrupted, RunError
-from sweep.execute import cluster
+from sweep.execute import cluster, local_workers
 from sweep.execute.cluster import Cluster, ClusterError, ClusterLost
 from sweep.execute.tile import Job, TileFailed
 from sweep.places import place_of
@@ -656,12 +656,12 @@ def driver(tmp_path, monkeypatch):
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    monkeypatch.setattr(cluster, "_plugins", lambda: [SimpleNamespace(name="xla_cuda13", value="jax_plugins.xla_cuda13")])
+    monkeypatch.setattr(local_workers, "_plugins", lambda: [SimpleNamespace(name="xla_cuda13", value="jax_plugins.xla_cuda13")])
     return says
 
 
 def devices():
-    return [pin.environment.get("CUDA_VISIBLE_DEVICES") for pin in cluster._pins()]
+    return [pin.environment.get("CUDA_VISIBLE_DEVICES") for pin in local_workers.pins()]
 
 
 def test_one_worker_a_gpu(driver, monkeypatch):
@@ -684,14 +684,14 @@ def test_one_worker_an_instance_of_a_gpu(driver):
 
 def test_without_a_plugin_a_gpu_is_none(driver, monkeypatch):
     driver("GPU 0: NVIDIA H100 (UUID: GPU-1)\n")
-    monkeypatch.setattr(cluster, "_plugins", list)
+    monkeypatch.setattr(local_workers, "_plugins", list)
     assert set(devices()) == {None}
 
 
 def test_cores_are_shared_out():
-    pins = [cluster._Pin(cores=(core,)) for core in (0, 1, 4, 5, 6)]
-    assert [pin.cores for pin in cluster._shared_out(pins, 5)] == [(0,), (1,), (4,), (5,), (6,)]
-    assert [pin.cores for pin in cluster._shared_out(pins, 2)] == [(0, 1), (4, 5, 6)]
-    assert [pin.cores for pin in cluster._shared_out(pins, 7)][5:] == [(0,), (1,)]
-    gpus = [cluster._Pin({"CUDA_VISIBLE_DEVICES": number}) for number in "012"]
-    assert cluster._shared_out(gpus, 2) == gpus[:2]
+    pins = [local_workers.Pin(cores=(core,)) for core in (0, 1, 4, 5, 6)]
+    assert [pin.cores for pin in local_workers.shared_out(pins, 5)] == [(0,), (1,), (4,), (5,), (6,)]
+    assert [pin.cores for pin in local_workers.shared_out(pins, 2)] == [(0, 1), (4, 5, 6)]
+    assert [pin.cores for pin in local_workers.shared_out(pins, 7)][5:] == [(0,), (1,)]
+    gpus = [local_workers.Pin({"CUDA_VISIBLE_DEVICES": number}) for number in "012"]
+    assert local_workers.shared_out(gpus, 2) == gpus[:2]

@@ -34,7 +34,8 @@ from sweep.prepare import plan_of
 from sweep.verify import verify, withdraw
 from tests.sweep.studies import PLAIN, assert_same_bits, journal, plain, receipts, records
 
-SOAK_RESULT = Path(__file__).parents[1] / "soak" / "crash_loop.json"
+ROOT = Path(__file__).parents[2]
+SOAK_RESULT = ROOT / "tests" / "soak" / "crash_loop.json"
 
 # --- kills -------------------------------------------------------------------------------------------------------------------------------
 
@@ -62,23 +63,25 @@ def wait_for(condition, running, seconds=120.0):
     return True
 
 
-def crash_loop(folder: Path, executor: str, kills: int, seed: int) -> dict[str, Any]:
-    """Run the sweep, killing the coordinator or one of its workers at random moments so many times, until it is done."""
+def crash_loop(folder: Path, executor: str, kills: int, seed: int, config: str = CRASHING, tiles: int = TILES) -> dict[str, Any]:
+    """Run a sweep, killing the coordinator or one of its workers at random moments so many times, until it is done."""
     rng, store = random.Random(seed), folder / "plain.zarr"
     program = folder / "program.py"
-    program.write_text(textwrap.dedent(PROGRAM))
+    program.write_text(textwrap.dedent(PROGRAM.replace(repr(CRASHING), repr(config))))
     killed: Counter[str] = Counter()
     starts, sizes = 0, 0
+    peaks: list[int] = []
     while True:
         starts += 1
         assert starts <= 3 * kills + 3
         running = subprocess.Popen([sys.executable, str(program), str(store), executor], stderr=subprocess.PIPE)
         while sum(killed.values()) < kills:
             before = len(receipts(store)) if journal(store).exists() else 0
-            more = rng.randrange(max(1, (TILES - before) // (kills - sum(killed.values()) + 1)) + 1)
+            more = rng.randrange(max(1, (tiles - before) // (kills - sum(killed.values()) + 1)) + 1)
             if not wait_for(lambda before=before, more=more: journal(store).exists() and len(receipts(store)) >= before + more, running):
                 break
             time.sleep(rng.random() * 0.05)
+            peaks.append(psutil.Process(running.pid).memory_info().rss)
             # The only children are dask's workers.
             children = psutil.Process(running.pid).children()
             victim = rng.choice([None, *children]) if executor == "dask" else None
@@ -93,7 +96,7 @@ def crash_loop(folder: Path, executor: str, kills: int, seed: int) -> dict[str, 
         if running.returncode == 0:
             break
         assert running.returncode == -signal.SIGKILL, errors.decode()
-    return {"kills": dict(killed), "starts": starts, "ledger_bytes": sizes}
+    return {"kills": dict(killed), "starts": starts, "ledger_bytes": sizes, "resident_bytes_at_kills": peaks}
 
 
 def assert_survived(store: Path, untouched: Path) -> None:
@@ -129,6 +132,21 @@ def test_killed_many_times(tmp_path, untouched):
         assert_survived(folder / "plain.zarr", untouched)
     SOAK_RESULT.parent.mkdir(exist_ok=True)
     SOAK_RESULT.write_text(json.dumps(found, indent=2) + "\n")
+
+
+@pytest.mark.soak
+def test_a_hundred_million_draws_with_kills(tmp_path):
+    """Statistics only, 1e8 draws: the memory at the kills does not grow, and the statistics are those of an undisturbed run."""
+    spec = sweep.load(ROOT / "configs" / "davidson_houlden_2025.toml").replace({"store.draws": "none", "run.tile": 1 << 20}, draws=10**8)
+    tiles = -(-(10**8) // (1 << 20))
+    found = crash_loop(tmp_path, "inline", 12, seed=2, config=spec.to_toml(), tiles=tiles)
+    sweep.run(spec, tmp_path / "untouched.zarr", workers=2)
+    assert_same_bits(tmp_path / "plain.zarr", tmp_path / "untouched.zarr")
+    resident = found["resident_bytes_at_kills"]
+    assert max(resident) < 1.5 * 2**30
+    (SOAK_RESULT.parent / "hundred_million.json").write_text(
+        json.dumps({"date": datetime.date.today().isoformat(), "draws": 10**8, "tiles": tiles, **found}, indent=2) + "\n"
+    )
 
 
 # --- every other damage, against a model -------------------------------------------------------------------------------------------------
