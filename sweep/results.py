@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import xarray as xr
 
 from sweep.published import PublishedNumber
@@ -73,12 +74,15 @@ def _all_rows(spec: Spec, cube: xr.DataTree) -> Iterator[Row]:
 def _look_up(cube: xr.DataTree, outcome: str, statistic: str, at: dict[str, float]) -> tuple[float, float]:
     """A statistic and its standard error in one cell."""
     if statistic == "probability":
-        flags = cube["statistics"].to_dataset().sel(at, method="nearest") if at else cube["statistics"].to_dataset()
-        chosen = flags.sel(outcome=outcome)
+        chosen = _nearest(cube["statistics"].to_dataset(), at).sel(outcome=outcome)
         return float(chosen["probability"]), float(chosen["probability_se"])
-    number = cube[f"statistics/{outcome}"].to_dataset()
-    number = number.sel(at, method="nearest") if at else number
+    number = _nearest(cube[f"statistics/{outcome}"].to_dataset(), at)
     if statistic.startswith("quantile_"):
-        chosen = number.sel(quantile=float(statistic.removeprefix("quantile_")), method="nearest")
+        chosen = _nearest(number, {"quantile": float(statistic.removeprefix("quantile_"))})
         return float(chosen["quantile_value"]), float(chosen["quantile_se"])
     return float(number[statistic]), float(number[f"{statistic}_se"])
+
+
+def _nearest(found: xr.Dataset, at: dict[str, float]) -> xr.Dataset:
+    """The cell whose coordinates are nearest, in whatever order they are."""
+    return found.isel({name: int(np.argmin(np.abs(found[name].values - value))) for name, value in at.items()})

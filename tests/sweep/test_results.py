@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import sweep
 from sweep.places import Folder
@@ -84,6 +85,18 @@ def test_the_published_numbers_of_a_sweep_with_axes(toy_store):
     assert found["date_of_doubling_3"].value == pytest.approx(np.quantile(draws["date_of_doubling_3"].values, 0.9), rel=1 / 8)
     assert found["date_of_doubling_3"].unit == "months"
     assert all(row.se > 0 or row.outcome == "fizzle" for row in found.values())
+
+
+def test_the_values_of_an_axis_may_be_in_any_order(toy_store):
+    at = {"papers_for_first_doubling": 1.0, "paper_growth_factor": 3.0}
+    spec = toy(published={"doublings_at_12_months": {"value": 4, "tolerance": 0.5, "place": "c", "at": at}})
+    cube = sweep.open_cube(toy_store)
+    (expected,) = rows(spec, cube)
+    shuffled = xr.DataTree.from_dict(
+        {node.path: node.to_dataset(inherit=False).isel(paper_growth_factor=[1, 2, 0], missing_dims="ignore") for node in cube.subtree}
+    )
+    (found,) = rows(spec, shuffled)
+    assert (found.value, found.se) == (expected.value, expected.se)
 
 
 def test_a_sweep_with_axes_and_nothing_published_has_no_rows(toy_store):
