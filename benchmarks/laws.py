@@ -93,7 +93,6 @@ _DATES = (1.0, 5.0, 10.0, 20.0)
 _MONTHS = (6.0, 12.0, 24.0, 48.0)
 _CES = ("substitution_parameter", Uniform(-1.0, -0.1))
 _REACTION = (("reaction_gain", Uniform(0.3, 2.0)), ("reaction_delay", Uniform(1.0, 6.0)))
-_LOOP = (("hardware_doubling_time", Uniform(6.0, 24.0)), ("hardware_returns", Uniform(4.0, 8.0)), ("hardware_delay", Uniform(3.0, 24.0)))
 
 LAWS = (
     Law("labour, linear ceiling", {"ceiling": "linear"}, _GROWTH, {"horizon": 240.0}, levels=_DATES),
@@ -116,13 +115,6 @@ LAWS = (
         {"ceiling": "linear", "governance": "reaction"},
         (*_GROWTH, *_REACTION),
         {"horizon": 48.0, "pace_threshold": 5.0},
-        times=_MONTHS,
-    ),
-    Law(
-        "five states: hardware loop and reaction of policy",
-        {"ceiling": "linear", "research_input": "ces", "hardware": "loop", "governance": "reaction"},
-        (*_GROWTH, _CES, *_REACTION, *_LOOP),
-        {"horizon": 48.0, "pace_threshold": 5.0, "hardware_parallel_exponent": 0.5},
         times=_MONTHS,
     ),
 )

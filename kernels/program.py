@@ -277,7 +277,9 @@ class TileProgram:
         return results
 
     def compile(self, device: Any = None) -> Any:
-        """Compile for a device without running; its tiles run what is returned, which can be looked at."""
+        """Compile for a device, once, without running; its tiles run what is returned, which can be looked at."""
+        if device in self._compiled:
+            return self._compiled[device]
         place = None if device is None else jax.sharding.SingleDeviceSharding(device)
 
         struct: Any = jax.ShapeDtypeStruct

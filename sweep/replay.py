@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -95,8 +96,13 @@ def _parameters(plan: Plan, cell: np.ndarray, draw: int) -> dict[str, float]:
 
 
 def _path(plan: Plan, cell: np.ndarray, draw: int, times: np.ndarray) -> np.ndarray:
-    paths = plan.study.trajectories(_lanes(plan, cell, draw), tuple(times.tolist()))
-    return np.asarray(paths)[:, 0]
+    @jax.jit
+    def path() -> jax.Array:
+        return plan.study.trajectories(_lanes(plan, cell, draw), tuple(times.tolist()))
+
+    # The steps are counted once, outside: inside they would be part of what is compiled.
+    _ = plan.study.work
+    return np.asarray(path())[:, 0]
 
 
 def _kept(plan: Plan, place: Place, cell: tuple[int, ...], draw: int) -> dict[str, float]:

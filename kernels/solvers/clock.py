@@ -229,6 +229,7 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
     dtype, lanes = horizon.dtype, horizon.shape
     landing = 1e-6 if dtype == jnp.float64 else 1e-4
     resolution = 1e-14 if dtype == jnp.float64 else 1e-8
+    closest = 1e-14 if dtype == jnp.float64 else 1e-7
     goal = min(system.last, furthest)
 
     def put(kept: tuple[jax.Array, ...], values: tuple[jax.Array, ...], place: jax.Array) -> tuple[jax.Array, ...]:
@@ -244,10 +245,11 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         if system.crosses:
             slopes_now = (1 / rate, *(value / rate for value in rates_now))
             values, slopes = jax.jvp(lambda *at: system.crossings(at, memory), state, slopes_now)
-            for value, slope in zip(values, slopes, strict=True):
+            ahead = [(value < 0) & (slope > 0) for value, slope in zip(values, slopes, strict=True)]
+            nears = [-value / jnp.where(found, slope, 1) for value, slope, found in zip(values, slopes, ahead, strict=True)]
+            for near, found in zip(nears, ahead, strict=True):
                 # A crossing that is close enough for a straight line to find.
-                near = -value / jnp.where(slope > 0, slope, 1)
-                stride = jnp.where((retry == 0) & (value < 0) & (slope > 0) & (near < 0.1 * stride) & (near > 0), near, stride)
+                stride = jnp.where((retry == 0) & found & (near < 0.1 * stride), near, stride)
         in_time = (retry == 0) & (left <= stride)
         stride = jnp.where(in_time, left, stride)
         step = take_step(
@@ -263,6 +265,19 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         rates_after = system.rates(after, memory) if step.rates_at_end is None else step.rates_at_end
         error = _error(step, state, tolerance)
         factor = jnp.clip(0.9 * jnp.maximum(error, 1e-12) ** (-1 / tableau.error_order), 0.2, 6.0)
+        if system.crosses:
+            # So close that what is left is rounding: where rates bend without end before a crossing (a ramp that ends at everything), steps
+            # only ever go a part of the way, and none can look beyond it.
+            closing = [found & (near <= closest) for near, found in zip(nears, ahead, strict=True)]
+            rest = jnp.full_like(stride, jnp.inf)
+            for near, found in zip(nears, closing, strict=True):
+                rest = jnp.where(found, jnp.minimum(rest, near), rest)
+            closes = jnp.isfinite(rest)
+            stride = jnp.where(closes, rest, stride)
+            line = tuple(jnp.where(closes, rest * slope, more) for slope, more in zip(slopes_now, step.added, strict=True))
+            step = step._replace(added=line)
+            after = tuple(jnp.where(closes, value + more, old) for value, more, old in zip(state, line, after, strict=True))
+            in_time, error, factor = in_time & ~closes, jnp.where(closes, 0, error), jnp.where(closes, 6.0, factor)
         good = error <= 1
         late = good & ~in_time & (after[0] > ending)
         accepted = good & ~late
@@ -274,10 +289,11 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
             ends, end_slopes = jax.jvp(lambda *at: system.crossings(at, memory), after, slopes_after)
             first, polish = jnp.full_like(stride, 2), jnp.zeros_like(stride)
             shares, misses = [], []
-            for begun, slope, end, end_slope in zip(values, slopes, ends, end_slopes, strict=True):
-                miss = -end / jnp.where(end_slope == 0, 1, end_slope)
+            for begun, slope, end, end_slope, close in zip(values, slopes, ends, end_slopes, closing, strict=True):
+                miss = jnp.where(closes, 0, -end / jnp.where(end_slope == 0, 1, end_slope))
                 there = (jnp.abs(miss) <= landing * jnp.maximum(length, stride)) & (end_slope > 0)
-                passed = (end > 0) & ~there
+                there = jnp.where(closes, close, there)
+                passed = (end > 0) & ~there & ~closes
                 share = jnp.where(passed, cubic_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride, 5), 2)
                 share = jnp.where(there, 1, share)
                 first = jnp.minimum(first, share)
@@ -290,8 +306,8 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
             for there, miss in zip(landed, misses, strict=True):
                 polish = jnp.where(there, miss, polish)
             in_time = in_time & (polish >= 0)
-            after = tuple(value + polish * slope for value, slope in zip(after, slopes_after, strict=True))
-            elapsed = elapsed + polish * slopes_after[0]
+            after = tuple(jnp.where(closes, value, value + polish * slope) for value, slope in zip(after, slopes_after, strict=True))
+            elapsed = jnp.where(closes, elapsed, elapsed + polish * slopes_after[0])
         accepted = accepted & active
         shorter = jnp.where(late, stride * jnp.clip((ending - state[0]) / step.added[0], 0.05, 0.95), stride * jnp.minimum(factor, 0.9))
         grown = jnp.maximum(stride * factor, jnp.where(stride < length, length, 0))

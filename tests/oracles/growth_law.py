@@ -26,6 +26,8 @@ class Result:
     dates: list[float]
     levels: list[float]
     peak_pace: float
+    hardware_held: float = math.inf
+    """The month at which hardware has blown up and is held, infinite for never: what follows has no meaning but that of its holding."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class _Run:
         self.samples: list[tuple[float, Step]] = []
         self.month, self.state = 0.0, law.start()
         self.generation, self.pause_end = 0, math.inf
-        self.paused_before = False
+        self.paused_before, self.hardware_held = False, math.inf
         deployment = {"none": "live", "exponent": "live", "lag": "lag", "generations": "held"}[law.options["training"]]
         self.phase = Phase(deployment, lag=law.values["first_training_time"])
         self.kinks = law.kinks()
@@ -76,7 +78,10 @@ class _Run:
                     self.dates[level] = self.month
         peak = math.inf if end == "blow-up" else self._peak()
         return Result(
-            [float(self.dates[level]) for level in self.doublings], [float(self.levels[time]) for time in self.times], float(peak)
+            [float(self.dates[level]) for level in self.doublings],
+            [float(self.levels[time]) for time in self.times],
+            float(peak),
+            self.hardware_held,
         )
 
     # Boundaries in time, and thresholds.
@@ -118,7 +123,8 @@ class _Run:
 
     def _act(self) -> None:
         """What a kink starts: holding hardware, or the one pause."""
-        self.phase = replace(self.phase, hardware_held=self.phase.hardware_held or self.side.get("hardware", False))
+        if self.side.get("hardware") and not self.phase.hardware_held:
+            self.phase, self.hardware_held = replace(self.phase, hardware_held=True), self.month
         if self.side.get("pause") and not self.paused_before:
             self.paused_before = True
             self.phase, self.pause_end = replace(self.phase, paused=True), self.month + self.law.values["pause_length"]

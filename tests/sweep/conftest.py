@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sweep
+from kernels import gradients
+from kernels.program import TileProgram
 from sweep.execute import inline
+from sweep.plan import Plan
 from tests.sweep.studies import plain, toy
+
+_PROGRAMS: dict[Any, TileProgram] = {}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def programs_are_compiled_once() -> Iterator[None]:
+    """One program for all runs of the same study in the same tiles: tracing and compiling it is most of what a small run takes."""
+    program = inline.__dict__["program"]
+
+    def once(plan: Plan) -> TileProgram:
+        # A test that replaces how trajectories are judged has programs of its own.
+        key = (plan.spec.fingerprint(), plan.policy.shape(), plan.keep(), gradients.evaluate)
+        if key not in _PROGRAMS:
+            _PROGRAMS[key] = program(plan)
+        return _PROGRAMS[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inline, "program", once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,8 @@ from tests.oracles.growth_law_compositions import draw_parameters, pairwise_comp
 NAME = "growth_law"
 DOUBLINGS, TIMES = (1.0, 5.0, 10.0, 20.0), (6.0, 12.0, 24.0, 48.0)
 COMPOSITIONS = pairwise_compositions()
+FASTEST = 1e300
+"""A pace, in multiples of the recent one, above which it is that of a blow-up."""
 SOAK_RESULT = Path(__file__).parents[2] / "soak" / "growth_law.json"
 
 with (Path(__file__).parents[2] / "published" / "growth_law_checks.csv").open(encoding="utf-8") as file:
@@ -85,21 +87,28 @@ def test_reference_rows(name: Any) -> None:
     _assert_close(numbers[:, 0], [float(row[column]) for column in COLUMNS], float(row["tolerance"]), row["parameters"])
 
 
-def _against_the_oracle(index: int, draws: int, seed: int, question: Any, oracle: Any = solve) -> list[str]:
-    """What differs by more than 1e-7 in `draws` draws of a composition, in words."""
+def _against_the_oracle(index: int, draws: int, seed: int, question: Any, oracle: Any = solve, may_be_cut_off: int = 0) -> list[str]:
+    """What differs by more than 1e-7 in `draws` draws of a composition, in words.
+
+    So many trajectories may run out of steps before their horizon, which a sweep counts and prints; what they are asked must be right.
+    """
     options, random = COMPOSITIONS[index], np.random.default_rng([seed, index])
     rows = [draw_parameters(options, random) for _ in range(draws)]
     numbers, cut = ask(NAME, options, question, **_together(rows, options, by_elasticity=index % 2 == 1))
     wrong = []
     for lane, parameters in enumerate(rows):
-        wanted = _row(oracle(parameters, options, DOUBLINGS, TIMES))
+        result = oracle(parameters, options, DOUBLINGS, TIMES)
+        # Short of blow-ups: where hardware blows up under a policy that holds software, only what comes before has a meaning.
+        when = (*result.dates, *TIMES, 240.0)
         differences = [
             f"{column} {mine!r} for {theirs!r}"
-            for column, mine, theirs in zip(COLUMNS, numbers[:, lane].tolist(), wanted, strict=False)
-            if mine != pytest.approx(theirs, rel=1e-7, abs=0)
+            for column, at, mine, theirs in zip(COLUMNS, when, numbers[:, lane].tolist(), _row(result), strict=False)
+            if mine != pytest.approx(theirs, rel=1e-7, abs=0) and min(at, 240.0) < result.hardware_held and theirs < FASTEST
         ]
-        if differences or cut[lane]:
+        if differences or (cut[lane] and may_be_cut_off == 0):
             wrong.append(f"{options} {parameters}: {'; '.join(differences)}{' too few steps' if cut[lane] else ''}")
+    if np.sum(cut) > may_be_cut_off:
+        wrong.append(f"{options}: {np.sum(cut)} trajectories take too many steps")
     return wrong
 
 
@@ -127,7 +136,8 @@ def soaked() -> Iterator[dict[str, dict[str, Any]]]:
 @pytest.mark.soak
 @pytest.mark.parametrize("index", range(len(COMPOSITIONS)))
 def test_many_draws_against_the_oracle(index: Any, soaked: dict[str, dict[str, Any]]) -> None:
-    wrong = _against_the_oracle(index, draws=200, seed=1, question=_numbers)
+    # At a tolerance of 1e-12, training runs of a month leave hundreds of kinks in the twenty years after what is asked.
+    wrong = _against_the_oracle(index, draws=200, seed=1, question=_numbers, may_be_cut_off=8)
     soaked[f"{index:02d}"] = {"options": COMPOSITIONS[index], "draws_that_differ": len(wrong)}
     assert not wrong, "\n".join(wrong)
 
