@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import socket
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from sweep.places import PlaceError, bucket, place_of
 from sweep.prepare import spec_of
 from sweep.replay import replay
 from sweep.verify import verify, withdraw
+from tests.sweep.s3 import s3_server
 from tests.sweep.studies import assert_same_bits, plain, toy
 
 obstore = pytest.importorskip("obstore")
@@ -30,21 +29,8 @@ obstore = pytest.importorskip("obstore")
 
 @pytest.fixture(scope="module")
 def server():
-    """The address of an S3 server on the loopback interface."""
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    address = f"http://{host}:{port}"
-    settings = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**settings, "AWS_ENDPOINT_URL": address, "AWS_ALLOW_HTTP": "true"}.items():
-            patch.setenv(name, value)
-        urllib.request.urlopen(urllib.request.Request(f"{address}/bucket", method="PUT"))
+    with s3_server() as address:
         yield address
-    running.stop()
 
 
 @pytest.fixture
