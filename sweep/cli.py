@@ -257,7 +257,8 @@ def verify(store: str, repair: bool, config: Path | None) -> None:
         sys.exit(1)
     if found.damage:
         withdraw(place, spec, found)
-        _run(spec, store)
+        # Its config may ask for dask, but it was made without.
+        _run(spec, store, executor="inline" if place.one_writer else None)
 
 
 @main.command()

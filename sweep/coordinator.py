@@ -18,6 +18,7 @@ import xarray as xr
 
 from sweep import ledger
 from sweep.cube import attributes, open_cube
+from sweep.errors import SpecError
 from sweep.execute import inline
 from sweep.execute.compilation import use_compilation_cache
 from sweep.execute.tile import Job, Receipt, TileFailed
@@ -83,6 +84,7 @@ def run(
     are missing.
     """
     place = place_of(store)
+    _refuse_many_writers(spec, place, executor, scheduler, shard)
     launcher = WHOLE if shard is None else ledger.shard_name(*shard)
     try:
         if not is_finished(spec, place):
@@ -147,9 +149,25 @@ def merge(spec: Spec, place: Place, wait: bool = False) -> bool:
     return True
 
 
+def _refuse_many_writers(spec: Spec, place: Place, executor: str | None, scheduler: str | None, shard: tuple[int, int] | None) -> None:
+    """Raises SpecError where a sweep is to be shared among processes, in a place that only one may write."""
+    if not place.one_writer:
+        return
+    if shard is not None:
+        problem, fix = f"has one committer, so shard {shard[0]}/{shard[1]} cannot write it", "run the sweep without --shard"
+        raise SpecError(place.address, "", None, problem, f"{fix}, or name a store without icechunk+")
+    if _is_on_dask(spec, executor, scheduler):
+        problem, fix = "has one committer, so dask's workers cannot write it", "run it with --executor inline"
+        raise SpecError(place.address, "", None, problem, f"{fix}, or name a store without icechunk+")
+
+
+def _is_on_dask(spec: Spec, executor: str | None, scheduler: str | None) -> bool:
+    return scheduler is not None or (executor or spec.run.executor) == "dask"
+
+
 def _devices(spec: Spec, executor: str | None, workers: int | None, scheduler: str | None) -> list[Any]:
     """The devices of this process that compute: none where dask's workers do."""
-    if scheduler is not None or (executor or spec.run.executor) == "dask":
+    if _is_on_dask(spec, executor, scheduler):
         # The workers have the accelerators: this process only counts steps, and takes none of them.
         with suppress(RuntimeError):
             settings: Any = jax.config

@@ -11,7 +11,8 @@ import xarray as xr
 
 from sweep.hierarchy import quiet, zarr_store
 from sweep.identity import FORMAT_VERSION
-from sweep.places import Place, PlaceError, place_of
+from sweep.places import Place, PlaceError, first_line, place_of
+from sweep.places.place import VERSIONED, VERSIONS
 
 _KEPT = ("status", "bin_lower", "bin_upper")
 
@@ -23,6 +24,8 @@ class CubeError(Exception):
 def attributes(place: Place) -> dict[str, Any]:
     """The attributes of the cube's root, as they are now. Raises CubeError where they cannot be read."""
     content = place.read("zarr.json")
+    if content is None and not place.one_writer and place.has(VERSIONS):
+        raise CubeError(f"{place.address}: an icechunk repository; write {VERSIONED}{place.address}")
     if content is None:
         raise CubeError(f"{place.address}: no cube there; make one with `siesweep run CONFIG -o {place.address}`")
     try:
@@ -55,9 +58,12 @@ def open_cube(store: str | Path | Place, allow_partial: bool = False) -> xr.Data
             )
         # Where the metadata are not in one place yet, zarr looks into every folder, and wonders at the ledger's.
         with quiet():
-            tree = xr.open_datatree(zarr_store(place, read_only=True), engine="zarr", consolidated=bool(complete))
+            held = zarr_store(place, read_only=True)
+            tree = xr.open_datatree(held, engine="zarr", consolidated=bool(complete) and held.supports_consolidated_metadata)
     except (PlaceError, OSError) as error:
         raise CubeError(str(error)) from None
+    except place.errors as error:
+        raise CubeError(f"{place.address}: cannot be read ({first_line(error)})") from None
     return tree if complete else _masked(tree)
 
 

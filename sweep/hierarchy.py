@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import zarr
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
 from zarr.errors import ZarrUserWarning
 
 from sweep.places import Folder, Place
@@ -16,7 +18,10 @@ ALWAYS_WRITE: Any = {"write_empty_chunks": True}
 
 
 def zarr_store(place: Place, read_only: bool = False) -> Any:
-    """A place as zarr's own kind of store."""
+    """A place as zarr's own kind of store. Raises PlaceError where it cannot be opened."""
+    own = place.zarr_store(read_only)
+    if own is not None:
+        return own
     if isinstance(place, Folder):
         return zarr.storage.LocalStore(place.path, read_only=read_only)
     return zarr.storage.ObjectStore(place.objects, read_only=read_only)
@@ -42,9 +47,33 @@ def array_names(root: Any) -> list[str]:
 
 
 def consolidate(place: Place) -> Any:
-    """Write the metadata of all arrays into the root's; returns the root group."""
+    """Write the metadata of all arrays into the root's, where that is any use; returns the root group."""
+    if not zarr_store(place).supports_consolidated_metadata:
+        return open_group(place, writable=True)
     with quiet():
         return zarr.consolidate_metadata(zarr_store(place), zarr_format=3)
+
+
+def get_key(store: Any, key: str) -> bytes | None:
+    """The content of a key of one of zarr's stores, None where there is none."""
+    buffer = sync(store.get(key, default_buffer_prototype()))
+    return None if buffer is None else bytes(buffer.to_bytes())
+
+
+def has_key(store: Any, key: str) -> bool:
+    """Whether one of zarr's stores has a key."""
+    return bool(sync(store.exists(key)))
+
+
+def set_key(store: Any, key: str, content: bytes) -> None:
+    """Set a key of one of zarr's stores."""
+    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(content)))
+
+
+def delete_keys(store: Any, keys: Iterable[str]) -> None:
+    """Delete keys of one of zarr's stores; those that are not there are no matter."""
+    for key in keys:
+        sync(store.delete(key))
 
 
 class quiet(warnings.catch_warnings):

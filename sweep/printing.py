@@ -40,7 +40,7 @@ def _console() -> Console:
 
 def figure_of(place: Place) -> Path:
     """Where the figure of a store is saved: beside it, or for an object store in the folder results."""
-    return place.path.with_suffix(".png") if isinstance(place, Folder) else Path("results") / f"{place.title}.png"
+    return place.path.with_suffix(".png") if place.path is not None else Path("results") / f"{place.title}.png"
 
 
 def show_results(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> None:
@@ -66,10 +66,9 @@ def show_results(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> N
     if _is_older(figure, place):
         save_figure(spec, cube, figure)
     console.print(f"figure  {figure}", soft_wrap=True)
-    opened = (
-        f'xarray.open_datatree({place.address!r}, engine="zarr")' if isinstance(place, Folder) else f"sweep.open_cube({place.address!r})"
-    )
-    console.print(f"cube    {place.address}    ({opened})", soft_wrap=True)
+    console.print(f"cube    {place.address}    ({place.opening})", soft_wrap=True)
+    if place.snapshot is not None:
+        console.print(f"snapshot  {place.snapshot}", soft_wrap=True)
 
 
 def _is_older(figure: Path, place: Place) -> bool:

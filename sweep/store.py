@@ -27,7 +27,7 @@ import numpy as np
 
 from kernels.outcomes import Label
 from sweep.hierarchy import ALWAYS_WRITE, array_names, consolidate, create_group, open_group, quiet
-from sweep.places import Place
+from sweep.places import Place, first_line
 from sweep.plan import Box, Plan, Tile, histogram_dtype
 
 PARTIALS = ("valid", "failed", "first_failed", "cut_off", "true", "finite", "sum", "least", "greatest", "error", "differ", "audited")
@@ -46,8 +46,17 @@ class CubeStore:
     """A store, open for reading and writing."""
 
     def __init__(self, place: Place, writable: bool = True) -> None:
-        self.place = place
-        self._root: Any = open_group(place, writable)
+        self.place, self._writable = place, writable
+        self._open()
+
+    def _open(self) -> None:
+        self._opened, self._generation = open_group(self.place, self._writable), self.place.generation
+
+    @property
+    def _root(self) -> Any:
+        if self._generation != self.place.generation:
+            self._open()
+        return self._opened
 
     @staticmethod
     def create(place: Place, plan: Plan, attributes: Mapping[str, Any], finish: Callable[[Place], None]) -> bool:
@@ -77,13 +86,14 @@ class CubeStore:
         return array.with_config(ALWAYS_WRITE)
 
     @contextmanager
-    def _reading(self, name: str) -> Iterator[None]:
-        """Errors of zarr about what lies in the store as ours; those of the disk stay what they are."""
+    def _reading(self, name: str, to_write: bool = False) -> Iterator[None]:
+        """Errors of zarr about what lies in the store as ours; those of the disk, and of a place that is written to, stay what they are."""
+        errors = () if to_write else self.place.errors
+        unreadable: tuple[type[Exception], ...] = (ValueError, KeyError, RuntimeError, TypeError, *errors)
         try:
             yield
-        except (ValueError, KeyError, RuntimeError, TypeError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            problem = f"{name} cannot be read ({reason})"
+        except unreadable as error:
+            problem = f"{name} cannot be read ({first_line(error)})"
             raise StoreError(f"{self.place.address}: {problem}; `siesweep verify {self.place.address} --repair` makes it again") from None
 
     def remove_part(self, name: str, place: tuple[slice | int, ...]) -> None:
@@ -124,7 +134,7 @@ class CubeStore:
             if tile.fresh and tile.blocks < plan.policy.blocks:
                 # zarr would read what is written in part, which a crash may have torn.
                 self.place.remove(chunks)
-            with self._reading(name):
+            with self._reading(name, to_write=True):
                 array[part.place] = values
             crcs[name] = google_crc32c.value(values.tobytes())
             written += chunks
@@ -141,7 +151,8 @@ class CubeStore:
 
     def value(self, name: str, place: tuple[int, ...]) -> float:
         """One element of an array."""
-        return float(self._array(name)[place])
+        with self._reading(name):
+            return float(self._array(name)[place])
 
     def make_again(self, plan: Plan, names: Iterable[str]) -> None:
         """Make those of these arrays anew, empty, that cannot be opened because their own metadata is damaged or gone."""
@@ -160,7 +171,8 @@ class CubeStore:
         with self._reading(name):
             array = self._array(name)
         whole = tuple(slice(0, size) for size in array.shape) if place is None else place
-        return [chunk for chunk in _chunk_names(name, array, whole) if not self.place.has(chunk)]
+        with self._reading(name):
+            return [chunk for chunk in _chunk_names(name, array, whole) if not self.place.has(chunk)]
 
     def settled_arrays(self) -> list[str]:
         """The arrays that no tile writes: coordinates, status and statistics."""

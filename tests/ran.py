@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import sweep
+from sweep.places import place_of
+from sweep.printing import figure_of
 
 PRINTED_AGREES = ("toy_model", "returns_law", "stepping_on_toes", "interviews", "compute_bottleneck_limits")
 """The shipped configs whose printed numbers agree however few draws are asked for."""
@@ -12,7 +14,7 @@ PRINTED_AGREES = ("toy_model", "returns_law", "stepping_on_toes", "interviews", 
 
 def assert_ran(name: str, store: Path, printed: str) -> None:
     """The sweep `name` lies in `store`, whole and with no trajectory failed, and its figure beside it."""
-    assert store.with_suffix(".png").is_file()
+    assert figure_of(place_of(store)).is_file()
     cube = sweep.open_cube(store)
     assert (cube["status"] == 1).all()
     assert cube.attrs["failed_trajectories"] == cube.attrs["cut_off_trajectories"] == 0

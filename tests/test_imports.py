@@ -15,6 +15,7 @@ ONLY_IN = {
     "distributed": "sweep/execute/cluster.py",
     "zarr": "sweep/hierarchy.py",
     "obstore": "sweep/places/bucket.py",
+    "icechunk": "sweep/places/versioned.py",
     "click": "sweep/cli.py",
 }
 READING_WING = ("sweep.cube", "sweep.analysis", "sweep.sensitivity", "sweep.plots", "sweep.report")

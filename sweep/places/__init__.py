@@ -1,18 +1,22 @@
-"""Where a store lies: a folder, or a prefix in an object store. What a ledger and a cube need of it, one kind a file."""
+"""Where a store lies: a folder, or a prefix in an object store, and in either an icechunk repository. One kind a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from sweep.places.folder import Folder
-from sweep.places.place import Busy, Journal, Place, PlaceError
+from sweep.places.place import VERSIONED, Busy, Journal, Place, PlaceError, first_line
 
-__all__ = ["Busy", "Folder", "Journal", "Place", "PlaceError", "place_of"]
+__all__ = ["Busy", "Folder", "Journal", "Place", "PlaceError", "first_line", "place_of"]
 
 
 def place_of(address: str | Path) -> Place:
-    """The place at a path or a URL: results/a.zarr, s3://bucket/a.zarr. Raises PlaceError where its kind is not supported here."""
+    """The place at a path or a URL: results/a.zarr, s3://bucket/a.zarr, icechunk+results/a. Raises PlaceError where it cannot be used."""
     text = str(address)
+    if text.startswith(VERSIONED):
+        from sweep.places.versioned import versioned_place
+
+        return versioned_place(text, place_of)
     if "://" not in text:
         return Folder(Path(text))
     if text.startswith("file://"):

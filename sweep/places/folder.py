@@ -25,8 +25,12 @@ class Folder(Place):
     """A folder on a local or shared disk."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path: Path = path
         self.address, self.title = str(path), path.stem
+
+    @property
+    def opening(self) -> str:
+        return f'xarray.open_datatree({self.address!r}, engine="zarr")'
 
     def exists(self) -> bool:
         return self.path.exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 WHOLE = "whole"
@@ -15,6 +16,15 @@ LEDGER = "ledger"
 """The folder in a store that holds the ledgers."""
 HEAD = f"{LEDGER}/head.json"
 """What a store holds and how it is cut: written last when a store is made."""
+VERSIONED = "icechunk+"
+"""How the address of a place begins that keeps every version."""
+VERSIONS = "icechunk.json"
+"""Says where the hierarchy is, in a place that keeps it in an icechunk repository."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first; libraries in Rust go on with where in their code, and may begin with a mark."""
+    return next((line.strip().removeprefix("x ") for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 class PlaceError(Exception):
@@ -46,6 +56,28 @@ class Place(ABC):
     """The object store below the address, for a place that lies in one."""
     title: str
     """The last part of the address, without its ending."""
+    path: Path | None = None
+    """The folder, for a place that is one."""
+    one_writer = False
+    """Whether no more than one process may ever write here, so that neither shards nor dask's workers can."""
+    errors: tuple[type[Exception], ...] = ()
+    """What else than OSError reading and writing the hierarchy raises where the place does not do it."""
+    generation = 0
+    """Counts up whenever a hierarchy that was opened before must be opened again."""
+
+    @property
+    def snapshot(self) -> str | None:
+        """The name of what the store holds now, for a place that keeps every version of it. Raises PlaceError."""
+        return None
+
+    @property
+    def opening(self) -> str:
+        """The Python that opens a finished cube."""
+        return f"sweep.open_cube({self.address!r})"
+
+    def zarr_store(self, read_only: bool) -> Any:
+        """zarr's own kind of store of the hierarchy, for a place that comes with one. Raises PlaceError."""
+        return None
 
     @abstractmethod
     def exists(self) -> bool:
