@@ -11,7 +11,10 @@ from typing import Any
 
 import jax
 
-CHEAPEST: dict[str, Any] = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+CHEAPEST: dict[str, Any] = {"xla_backend_optimization_level": 0}
+if jax.__version_info__ < (0, 11):
+    # Later compilers do not know it.
+    CHEAPEST["xla_cpu_use_fusion_emitters"] = False
 
 FLAGS = " ".join(f"--{name}={str(value).lower()}" for name, value in CHEAPEST.items())
 """The same for the XLA_FLAGS of a process of its own."""
