@@ -41,7 +41,7 @@ tile = 256
 
 def many_tiles(small: bool) -> tuple[Table, dict[str, Any]]:
     """The table, and what was found: seconds by what, tiles, and bytes of the ledger."""
-    first, second, rounds = (10, 10, 2) if small else (100, 100, 5)
+    first, second, rounds = (8, 8, 2) if small else (100, 100, 5)
     with tempfile.TemporaryDirectory(prefix="siesweep-bench-") as folder:
         config = Path(folder) / "many.toml"
         config.write_text(_STUDY.format(first=first, second=second), encoding="utf-8")

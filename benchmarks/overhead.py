@@ -37,7 +37,7 @@ def overhead(config: Path, small: bool) -> tuple[Table, dict[str, Spread]]:
             "inline, one device": lambda: call(__name__, "steady", *arguments, "inline", 1, folder, cache=cache),
             "dask, one worker": lambda: call(__name__, "steady", *arguments, "dask", 1, folder, cache=cache),
         }
-        taken = interleaved(contenders, rounds)
+        taken = interleaved(contenders, rounds, warm=not small)
     found = {name: rates(seconds, 1.0) for name, seconds in taken.items()}
     bare = found["tile program alone"]
     rows = tuple({"what": name, "rate": spread(values), "ratio": ratio(values, bare)} for name, values in found.items())

@@ -26,10 +26,13 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(median=statistics.median(values), low=min(values), high=max(values), runs=len(values))
 
 
-def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contender in each round. One that measures itself returns its seconds as a float, and those are taken."""
+def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int, warm: bool = True) -> dict[str, list[float]]:
+    """Seconds of each contender in each round, after one that does not count where it is to be `warm`.
+
+    One that measures itself returns its seconds as a float, and those are taken.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(rounds + 1):
+    for turn in range(0 if warm else 1, rounds + 1):
         for name, contender in contenders.items():
             started = time.perf_counter()
             returned = contender()

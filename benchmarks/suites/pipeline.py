@@ -36,8 +36,8 @@ def measure(small: bool = False) -> Record:
     held = environment()
     draws, rounds = (1 << 16, 1) if small else (1 << 20, 5)
     with tempfile.TemporaryDirectory(prefix="siesweep-bench-") as folder:
-        runs = _runs(draws, Path(folder), rounds)
-        quick = _quick(Path(folder), rounds)
+        runs = _runs(draws, Path(folder), rounds, warm=not small)
+        quick = _quick(Path(folder), rounds, warm=not small)
     added, ratios = overhead(configs_directory() / f"{_NAME}.toml", small)
     many, seconds = many_tiles(small)
     figures = _figures(runs, quick)
@@ -46,27 +46,27 @@ def measure(small: bool = False) -> Record:
     return Record("pipeline", small, tables, held)
 
 
-def _runs(draws: int, folder: Path, rounds: int) -> dict[str, list[float]]:
+def _runs(draws: int, folder: Path, rounds: int, warm: bool) -> dict[str, list[float]]:
     """Seconds of the kernel alone and of the command: cold, warm, finished, and its imports."""
     config, numbers = configs_directory() / f"{_NAME}.toml", itertools.count()
-    warm, finished = folder / "warm", folder / "finished.zarr"
+    kept, finished = folder / "warm", folder / "finished.zarr"
 
     def run(cache: Path, store: Path) -> float:
         return command(["run", str(config), "--draws", str(draws), "-o", str(store)], cache)
 
-    run(warm, finished)
-    modules = call(__name__, "modules_of_a_finished_run", str(config), draws, str(finished), cache=warm)
+    run(kept, finished)
+    modules = call(__name__, "modules_of_a_finished_run", str(config), draws, str(finished), cache=kept)
     contenders: dict[str, Callable[[], object]] = {
-        "kernel alone, compiled": lambda: call(__name__, "kernel_alone", str(config), draws, cache=warm),
+        "kernel alone, compiled": lambda: call(__name__, "kernel_alone", str(config), draws, cache=kept),
         "run, nothing compiled before": lambda: run(folder / f"cold-{next(numbers)}", folder / f"{next(numbers)}.zarr"),
-        "run, compiled before": lambda: run(warm, folder / f"{next(numbers)}.zarr"),
-        "run, finished before": lambda: run(warm, finished),
-        "the imports of that": lambda: _timed(lambda: call(__name__, "only_import", modules, cache=warm)),
+        "run, compiled before": lambda: run(kept, folder / f"{next(numbers)}.zarr"),
+        "run, finished before": lambda: run(kept, finished),
+        "the imports of that": lambda: _timed(lambda: call(__name__, "only_import", modules, cache=kept)),
     }
-    return interleaved(contenders, rounds)
+    return interleaved(contenders, rounds, warm)
 
 
-def _quick(folder: Path, rounds: int) -> dict[str, list[float]]:
+def _quick(folder: Path, rounds: int, warm: bool) -> dict[str, list[float]]:
     """Seconds of the commands that compute nothing."""
     config = configs_directory() / f"{_NAME}.toml"
     wrong = folder / "wrong.toml"
@@ -76,7 +76,7 @@ def _quick(folder: Path, rounds: int) -> dict[str, list[float]]:
         "siesweep plan": lambda: command(["plan", str(config)], folder),
         "siesweep run, an error in the config": lambda: command(["run", str(wrong), "-o", str(folder / "never.zarr")], folder, code=2),
     }
-    return interleaved(contenders, rounds)
+    return interleaved(contenders, rounds, warm)
 
 
 def kernel_alone(config: str, draws: int) -> float:

@@ -88,7 +88,7 @@ def test_bits_do_not_depend_on_the_order_of_tiles(plain_store, tmp_path, monkeyp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", ["davidson_houlden_2025", "phase_returns_ceiling"])
+@pytest.mark.parametrize("config", ["davidson_houlden_2025", pytest.param("phase_returns_ceiling", marks=pytest.mark.soak)])
 def test_bits_of_the_studies_do_not_depend_on_tiles(tmp_path, config):
     changes = {"draws": 3000, "sweep.block": 1024, "store.draws": "outcomes", "statistics.bins_per_octave": 8}
     if config == "phase_returns_ceiling":

@@ -343,5 +343,5 @@ def test_a_store_against_a_model(tmp_path_factory):
         Survival.reference[draws] = Survival.folder / f"{draws}.zarr"
         sweep.run(plain(draws=draws), Survival.reference[draws], workers=1)
     run_state_machine_as_test(
-        Survival, settings=settings(max_examples=12, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck))
+        Survival, settings=settings(max_examples=8, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck))
     )
