@@ -25,7 +25,7 @@ _SECONDS_A_TILE = 1.0
 
 def overhead(config: Path, small: bool) -> tuple[Table, dict[str, Spread]]:
     """The table, and the ratios by contender."""
-    tiles, rounds, seconds = (6, 1, 0.05) if small else (24, 3, _SECONDS_A_TILE)
+    tiles, rounds, seconds = (6, 1, 0.05) if small else (16, 2, _SECONDS_A_TILE)
     with tempfile.TemporaryDirectory(prefix="siesweep-bench-") as folder:
         cache = Path(folder) / "cache"
         draws, tile = call(__name__, "sized", str(config), tiles, seconds, cache=cache)
