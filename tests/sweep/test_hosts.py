@@ -64,12 +64,11 @@ def on(host, *words, folder):
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "DASK_TEMPORARY_DIRECTORY": str(folder),
-        "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "8s",
+        "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s",
     }
-    log = (folder / f"{host}-{len(list(folder.glob('*.log')))}.log").open("wb")
-    return subprocess.Popen(
-        ["ip", "netns", "exec", host, sys.executable, *map(str, words)], env=environment, cwd=folder, stdout=log, stderr=log
-    )
+    command = ["ip", "netns", "exec", host, sys.executable, *map(str, words)]
+    with (folder / f"{host}-{len(list(folder.glob('*.log')))}.log").open("wb") as log:
+        return subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
 
 
 @pytest.mark.soak
@@ -96,7 +95,7 @@ def test_a_host_is_cut_off_and_comes_back(hosts, tmp_path):
             # In the middle of a tile, as likely as not: the wire is pulled and, when dask has given the host up, put back.
             ip("-n", hosts, "link", "set", third, "down")
             before = len(receipts(store))
-            time.sleep(15)
+            time.sleep(20)
             cuts.append({"at": before, "meanwhile": len(receipts(store)) - before})
             ip("-n", hosts, "link", "set", third, "up")
         assert coordinator.wait(timeout=600) == 0
