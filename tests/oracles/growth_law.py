@@ -124,7 +124,7 @@ class _Run:
     def _act(self) -> None:
         """What a kink starts: holding hardware, or the one pause."""
         if self.side.get("hardware") and not self.phase.hardware_held:
-            self.phase, self.hardware_held = replace(self.phase, hardware_held=True), self.month
+            self.phase, self.hardware_held = replace(self.phase, hardware_held=True), float(self.month)
         if self.side.get("pause") and not self.paused_before:
             self.paused_before = True
             self.phase, self.pause_end = replace(self.phase, paused=True), self.month + self.law.values["pause_length"]
