@@ -207,13 +207,18 @@ def _executor(
 def _missing(plan: Plan, held: Contents, shard: tuple[int, int] | None = None) -> list[list[Tile]]:
     """The chains of tiles that have no receipt, of the whole sweep or of one share."""
     found = []
-    for number, chain in enumerate(plan.chains()):
-        if shard is None or number % shard[1] == shard[0] - 1:
-            missing = [tile for tile in chain if not held.has(tile)]
-            if len(missing) == len(chain):
-                missing[0] = replace(missing[0], fresh=True)
-            found.append(missing)
+    for chain in _share(plan, shard):
+        missing = [tile for tile in chain if not held.has(tile)]
+        if len(missing) == len(chain):
+            missing[0] = replace(missing[0], fresh=True)
+        found.append(missing)
     return [chain for chain in found if chain]
+
+
+def _share(plan: Plan, shard: tuple[int, int] | None) -> list[tuple[Tile, ...]]:
+    """All chains of tiles, or those of one share: every n-th."""
+    chains = list(plan.chains())
+    return chains if shard is None else chains[shard[0] - 1 :: shard[1]]
 
 
 def _advance(
@@ -228,20 +233,18 @@ def _advance(
     """Compute and write what is missing; for a whole sweep, its statistics too."""
     cube, held = CubeStore(place), ledger.read(place)
     chains = _missing(plan, held, shard)
-    mine = sum(len(chain) for number, chain in enumerate(plan.chains()) if shard is None or number % shard[1] == shard[0] - 1)
+    mine = sum(map(len, _share(plan, shard)))
     done = mine - sum(map(len, chains))
     worst: float = max((receipt["error"] for receipt in held.receipts.values()), default=0.0)
     started, fresh = time.perf_counter(), 0
     failed: list[TileFailed] = []
-    kind: Mapping[str, str] = {}
     tiles = {tile.name: tile for chain in chains for tile in chain}
     try:
         if chains:
             if cube.attributes.get("complete"):
                 cube.set_attributes({"complete": False})
             with executor(cube) as running:
-                kind = running.kind
-                _refuse_mixture(place, held.receipts, kind, mix_versions)
+                _refuse_mixture(place, held.receipts, running.kind, mix_versions)
                 # Closed at once, whatever ends it, so that no device goes on computing for nobody.
                 with closing(running.receipts(chains)) as results:
                     for result in results:
@@ -255,10 +258,8 @@ def _advance(
                         worst, done = max(worst, result["error"]), done + 1
                         fresh += tile.cells * tile.draws
                         progress(State(done, mine, fresh, time.perf_counter() - started, worst))
-        elif held.receipts:
-            kind = {key: next(iter(held.receipts.values()))[key] for key in ("jaxlib", "device")}
         if shard is None and not failed:
-            _finish(plan, cube, book, held, {"trajectories": fresh, "seconds": time.perf_counter() - started, **kind})
+            _finish(plan, cube, book, held, {"trajectories": fresh, "seconds": time.perf_counter() - started})
     except KeyboardInterrupt:
         _leave(plan, cube, held, failed, shard)
         raise Interrupted(f"{place.address}: stopped with {done} of {mine} tiles done; the same command goes on from there") from None

@@ -160,18 +160,19 @@ def hold(place: Place, launcher: str = WHOLE) -> Iterator[Ledger]:
     shards = launcher.rpartition("-of-")[2]
     for other in place.running() if launcher != WHOLE else []:
         if other != WHOLE and other.rpartition("-of-")[2] != shards:
-            raise _busy(place, Busy(other))
+            raise busy_error(place, Busy(other))
     with ExitStack() as stack:
         try:
             journal = stack.enter_context(place.hold(launcher))
         except Busy as busy:
-            raise _busy(place, busy) from None
+            raise busy_error(place, busy) from None
         ledger = Ledger(journal, read(place).latest)
         ledger.append({"launch": {"host": socket.gethostname(), "pid": os.getpid(), "python": platform.python_version()}})
         yield ledger
 
 
-def _busy(place: Place, busy: Busy) -> LedgerError:
+def busy_error(place: Place, busy: Busy) -> LedgerError:
+    """The refusal of a launcher, with the name of the one that is at work."""
     holder = busy.holder
     if not holder:
         try:

@@ -11,7 +11,7 @@ from sweep import identity, ledger
 from sweep.cube import attributes
 from sweep.errors import SpecError
 from sweep.ledger import LedgerError
-from sweep.places import Place
+from sweep.places import Busy, Place
 from sweep.places.place import WHOLE
 from sweep.plan import Plan, TilePolicy, make_plan
 from sweep.spec import Spec, loads
@@ -37,10 +37,16 @@ def prepared(spec: Spec, place: Place, workers: int, launcher: str) -> Plan:
 
     Raises SpecError where the store holds something else or more draws, LedgerError where another launcher is at work.
     """
-    if not place.exists():
-        _made(spec, place, workers)
-    head = same_sweep(spec, place)
     until = time.monotonic() + (0.0 if launcher == WHOLE else _PATIENCE)
+    while not place.exists():
+        try:
+            _made(spec, place, workers)
+        except Busy as busy:
+            # In an object store whoever makes it holds it; several shards may begin together.
+            if time.monotonic() > until:
+                raise ledger.busy_error(place, busy) from None
+            time.sleep(0.5)
+    head = same_sweep(spec, place)
     while not _has_room(spec, place):
         try:
             with ledger.hold(place):

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,22 @@ def test_a_store_that_was_never_finished_being_made_is_made_again(address, plain
     leave_lease(place, f"pid {2**22 + 1} on {socket.gethostname()}")
     sweep.run(plain(), address, workers=1)
     assert "draws/old/c/0" not in objects(address)
+    assert_same_bits(downloaded(address, tmp_path / "down.zarr"), plain_store)
+
+
+def test_a_store_that_another_makes_now(address):
+    leave_lease(place_of(address), "pid 71 on another-host")
+    with pytest.raises(RunError, match=r"another run is writing this store \(pid 71 on another-host\)"):
+        sweep.run(plain(), address, workers=1)
+
+
+def test_shards_that_begin_together_in_a_bucket(address, plain_store, tmp_path):
+    """One of them makes the store, the other waits for it; whichever is last finishes it."""
+    with ThreadPoolExecutor(2) as pool:
+        shards = [pool.submit(sweep.run, plain(), address, workers=1, shard=(number, 2)) for number in (1, 2)]
+        for shard in shards:
+            shard.result(timeout=120)
+    assert sweep.open_cube(address).attrs["complete"]
     assert_same_bits(downloaded(address, tmp_path / "down.zarr"), plain_store)
 
 
