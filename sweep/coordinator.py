@@ -7,7 +7,7 @@ import errno
 import platform
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +32,8 @@ from sweep.progress import Listener, State, silent
 from sweep.spec import Spec
 from sweep.store import CubeStore
 
+_SHARDS_PATIENCE = 1.0
+"""Seconds that a shard waits for another launcher to let go of the store."""
 _PACKAGES = ("siesweep", "jax", "jaxlib", "numpy", "xarray", "zarr")
 
 Chains = Sequence[Sequence[Tile]]
@@ -91,7 +93,7 @@ def run(
             use_compilation_cache()
             on = _devices(spec, executor, workers, scheduler)
             plan = prepared(spec, place, len(on) or workers or spec.run.workers or inline.cores(), launcher)
-            with ledger.hold(place, launcher) as book:
+            with _held(place, launcher) as book:
                 _advance(
                     plan,
                     place,
@@ -202,6 +204,22 @@ def _executor(
         raise Interrupted(f"{place.address}: {error}") from None
     except ClusterError as error:
         raise RunError(f"{place.address}: {error}") from None
+
+
+@contextmanager
+def _held(place: Place, launcher: str) -> Iterator[Ledger]:
+    """The ledger of a launcher. A shard waits a moment for one that has just made or extended the store for all."""
+    until = time.monotonic() + (0.0 if launcher == WHOLE else _SHARDS_PATIENCE)
+    with ExitStack() as stack:
+        while True:
+            try:
+                book = stack.enter_context(ledger.hold(place, launcher))
+                break
+            except LedgerError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+        yield book
 
 
 def _missing(plan: Plan, held: Contents, shard: tuple[int, int] | None = None) -> list[list[Tile]]:
