@@ -69,7 +69,7 @@ def run_whole(config: str, store: str) -> float:
 def looked_at(config: str, store: str, rounds: int) -> dict[str, list[float]]:
     """Seconds to find that nothing is missing, to open the cube, and to read one cell's draws. Runs in a process of its own."""
     from sweep import ledger, load, open_cube, run
-    from sweep.coordinator import _missing
+    from sweep.coordinator import missing_tiles
     from sweep.places import Folder
     from sweep.prepare import plan_of
 
@@ -85,7 +85,9 @@ def looked_at(config: str, store: str, rounds: int) -> dict[str, list[float]]:
     run(spec, store)
     for _ in range(rounds):
         timed("the same run again", lambda: run(spec, store))
-        assert not timed("which tiles are missing", lambda: _missing(plan_of(spec, Folder(Path(store))), ledger.read(Folder(Path(store)))))
+        assert not timed(
+            "which tiles are missing", lambda: missing_tiles(plan_of(spec, Folder(Path(store))), ledger.read(Folder(Path(store))))
+        )
         cube = timed("open_cube", lambda: open_cube(store))
         draws = cube["draws/date_of_doubling_3"]
         timed("one cell's draws", lambda draws=draws: draws[5, 7].values)

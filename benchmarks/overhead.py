@@ -81,25 +81,30 @@ def sized(config: str, tiles: int, seconds: float) -> tuple[int, int]:
 
 def alone(config: str, draws: int, tile: int) -> float:
     """Seconds a trajectory of the tile program on all devices, nothing written. Runs in a process of its own."""
-    from benchmarks.bare import Threads
-    from kernels.sampling import seed_key
     from sweep import load
     from sweep.execute.compilation import use_compilation_cache
     from sweep.execute.inline import devices
-    from sweep.execute.tile import program
     from sweep.plan import make_plan
 
     use_compilation_cache()
     on = devices(None)
     plan = make_plan(load(config).replace({"run.tile": tile}, draws=draws), len(on))
+    return interleaved({"alone": all_tiles(plan, on)}, 1)["alone"][0] / plan.trajectories
+
+
+def all_tiles(plan: Any, on: list[Any]) -> Callable[[], object]:
+    """Runs the tile program on all tiles of a plan, on all devices at once; nothing is written."""
+    from benchmarks.bare import Threads
+    from kernels.sampling import seed_key
+    from sweep.execute.tile import program
+
     compiled, key, tiles = program(plan), seed_key(plan.spec.seed), list(plan.tiles())
 
     def share(index: int, device: Any) -> Callable[[], list[Any]]:
         mine = tiles[index :: len(on)]
-        return lambda: [compiled(plan.cell_values(tile.box), tile.first_block, tile.blocks, draws, key, device) for tile in mine]
+        return lambda: [compiled(plan.cell_values(tile.box), tile.first_block, tile.blocks, plan.spec.draws, key, device) for tile in mine]
 
-    everything = Threads([share(index, device) for index, device in enumerate(on)])
-    return interleaved({"alone": everything}, 1)["alone"][0] / plan.trajectories
+    return Threads([share(index, device) for index, device in enumerate(on)])
 
 
 def steady(config: str, draws: int, tile: int, executor: str, workers: int, folder: str) -> float:

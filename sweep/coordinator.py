@@ -136,7 +136,7 @@ def merge(spec: Spec, place: Place, wait: bool = False) -> bool:
     plan = prepared(spec, place, 1, WHOLE)
     until = time.monotonic() + (10.0 if wait else 0.0)
     while not is_finished(spec, place):
-        if _missing(plan, ledger.read(place)):
+        if missing_tiles(plan, ledger.read(place)):
             return False
         try:
             with ledger.hold(place) as book:
@@ -222,7 +222,7 @@ def _held(place: Place, launcher: str) -> Iterator[Ledger]:
         yield book
 
 
-def _missing(plan: Plan, held: Contents, shard: tuple[int, int] | None = None) -> list[list[Tile]]:
+def missing_tiles(plan: Plan, held: Contents, shard: tuple[int, int] | None = None) -> list[list[Tile]]:
     """The chains of tiles that have no receipt, of the whole sweep or of one share."""
     found = []
     for chain in _share(plan, shard):
@@ -250,7 +250,7 @@ def _advance(
 ) -> None:
     """Compute and write what is missing; for a whole sweep, its statistics too."""
     cube, held = CubeStore(place), ledger.read(place)
-    chains = _missing(plan, held, shard)
+    chains = missing_tiles(plan, held, shard)
     mine = sum(map(len, _share(plan, shard)))
     done = mine - sum(map(len, chains))
     worst: float = max((receipt["error"] for receipt in held.receipts.values()), default=0.0)
@@ -307,7 +307,7 @@ def _leave(plan: Plan, cube: CubeStore, held: Contents, failed: Sequence[TileFai
     """Make the statistics of the cells that are done, for who opens a partial cube; shards leave that to the last of them."""
     if shard is not None:
         return
-    unfinished = {tile.box for chain in _missing(plan, held) for tile in chain}
+    unfinished = {tile.box for chain in missing_tiles(plan, held) for tile in chain}
     with suppress(KeyboardInterrupt):
         write_statistics(plan, cube, [box for box in plan.boxes() if box not in unfinished], {each.tile.box for each in failed})
 

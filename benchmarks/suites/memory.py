@@ -67,13 +67,13 @@ def peak_of_a_run(config: str, draws: int, store: str) -> dict[str, Any]:
     from sweep import load, run
 
     spec = load(config).replace({"store.draws": "none"}, draws=draws)
-    imported, started = _peak(), time.perf_counter()
+    imported, started = peak_bytes(), time.perf_counter()
     run(spec, store)
-    taken, peak = time.perf_counter() - started, _peak()
+    taken, peak = time.perf_counter() - started, peak_bytes()
     return {"peak": peak, "imports": imported, "seconds": taken}
 
 
-def _peak() -> int:
+def peak_bytes() -> int:
     """Most bytes that this process has held in memory."""
     # On Linux, ru_maxrss begins with what the parent held when it forked; the high-water mark of the process's own memory does not.
     try:

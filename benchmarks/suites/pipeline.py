@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.children import call, command
 from benchmarks.environment import environment
 from benchmarks.many_tiles import many_tiles
-from benchmarks.overhead import overhead
+from benchmarks.overhead import all_tiles, overhead
 from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
 from benchmarks.timing import Spread, interleaved, spread
@@ -81,25 +81,15 @@ def _quick(folder: Path, rounds: int, warm: bool) -> dict[str, list[float]]:
 
 def kernel_alone(config: str, draws: int) -> float:
     """Seconds of all tiles of a sweep on all devices, compiled before, nothing written: median of five. Runs in a process of its own."""
-    from benchmarks.bare import Threads
-    from kernels.sampling import seed_key
     from sweep import load
     from sweep.execute.compilation import use_compilation_cache
     from sweep.execute.inline import devices
-    from sweep.execute.tile import program
     from sweep.plan import make_plan
 
     use_compilation_cache()
     on = devices(None)
     plan = make_plan(load(config).replace(draws=draws), len(on))
-    compiled, key, tiles = program(plan), seed_key(plan.spec.seed), list(plan.tiles())
-
-    def share(index: int, device: Any) -> Callable[[], list[Any]]:
-        mine = tiles[index :: len(on)]
-        return lambda: [compiled(plan.cell_values(tile.box), tile.first_block, tile.blocks, draws, key, device) for tile in mine]
-
-    all_tiles = Threads([share(index, device) for index, device in enumerate(on)])
-    return spread(interleaved({"kernel": all_tiles}, 5)["kernel"])["median"]
+    return spread(interleaved({"kernel": all_tiles(plan, on)}, 5)["kernel"])["median"]
 
 
 def modules_of_a_finished_run(config: str, draws: int, store: str) -> list[str]:

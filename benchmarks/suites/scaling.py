@@ -61,7 +61,7 @@ def one_run(config: str, draws: int, tile: int, store: str) -> dict[str, Any]:
     """What a sweep took. Runs in a process of its own."""
     import time
 
-    from benchmarks.suites.memory import _peak
+    from benchmarks.suites.memory import peak_bytes
     from sweep import ledger, load, run
     from sweep.places import Folder
 
@@ -78,7 +78,7 @@ def one_run(config: str, draws: int, tile: int, store: str) -> dict[str, Any]:
         "tiles": len(receipts),
         "seconds": taken,
         "rate": rate,
-        "peak": _peak(),
+        "peak": peak_bytes(),
         "ledger": f"{(folder / 'ledger' / 'whole.jsonl').stat().st_size / 1e3:.3g} kB",
         "store": f"{sum(file.stat().st_size for file in folder.rglob('*') if file.is_file()) / 1e6:.3g} MB",
     }
