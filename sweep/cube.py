@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sweep.errors import in_one_line
 from sweep.hierarchy import quiet, zarr_store
 from sweep.identity import FORMAT_VERSION
-from sweep.places import Place, PlaceError, first_line, place_of
+from sweep.places import Place, PlaceError, place_of
 from sweep.places.place import VERSIONED, VERSIONS
 
 _KEPT = ("status", "bin_lower", "bin_upper")
@@ -63,7 +64,7 @@ def open_cube(store: str | Path | Place, allow_partial: bool = False) -> xr.Data
     except (PlaceError, OSError) as error:
         raise CubeError(str(error)) from None
     except place.errors as error:
-        raise CubeError(f"{place.address}: cannot be read ({first_line(error)})") from None
+        raise CubeError(f"{place.address}: cannot be read ({in_one_line(error)})") from None
     return tree if complete else _masked(tree)
 
 

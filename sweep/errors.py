@@ -1,6 +1,8 @@
 """The one error that a bad config ends in: which file, which key, which value, what is wrong with it and what to do.
 
 FILE: [section] key = value: problem. Fix: what to write instead.
+
+And an error of a library in one line, as our messages quote it.
 """
 
 from __future__ import annotations
@@ -38,6 +40,14 @@ class Fault(ValueError):
     def __init__(self, problem: str, fix: str, *keys: str | int) -> None:
         super().__init__(f"{problem}; {fix}")
         self.problem, self.fix, self.keys = problem, fix, keys
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error says first, or its kind where it says nothing; of one that holds a traceback, also its end, where the cause stands."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # Libraries in Rust may begin with a mark, and go on with where in their code.
+    first = lines[0].removeprefix("x ")
+    return f"{first} … {lines[-1]}" if any("Traceback (most recent call last)" in line for line in lines) else first
 
 
 def at(tables: Any, keys: Keys) -> Any:

@@ -26,8 +26,9 @@ import google_crc32c
 import numpy as np
 
 from kernels.outcomes import Label
+from sweep.errors import in_one_line
 from sweep.hierarchy import ALWAYS_WRITE, array_names, consolidate, create_group, open_group, quiet
-from sweep.places import Place, first_line
+from sweep.places import Place
 from sweep.plan import Box, Plan, Tile, histogram_dtype
 
 PARTIALS = ("valid", "failed", "first_failed", "cut_off", "true", "finite", "sum", "least", "greatest", "error", "differ", "audited")
@@ -93,7 +94,7 @@ class CubeStore:
         try:
             yield
         except unreadable as error:
-            problem = f"{name} cannot be read ({first_line(error)})"
+            problem = f"{name} cannot be read ({in_one_line(error)})"
             raise StoreError(f"{self.place.address}: {problem}; `siesweep verify {self.place.address} --repair` makes it again") from None
 
     def remove_part(self, name: str, place: tuple[slice | int, ...]) -> None:

@@ -39,10 +39,11 @@ import jax
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
+from sweep.errors import in_one_line
 from sweep.execute.compilation import compiling
 from sweep.execute.inline import TRIES
 from sweep.execute.local_workers import MOST_DEATHS, Processes, WorkersError, pins, shared_out
-from sweep.execute.tile import Job, Receipt, TileFailed, compute, kind_of, program, said, written
+from sweep.execute.tile import Job, Receipt, TileFailed, compute, kind_of, program, written
 from sweep.places import place_of
 from sweep.plan import Tile, worthwhile_workers
 from sweep.store import CubeStore
@@ -133,7 +134,7 @@ def _compute(token: str, tile: Tile) -> Receipt | str | None:
             try:
                 computed = compute(held.program, held.plan, tile, held.device)
             except (RuntimeError, MemoryError) as error:
-                return said(error)
+                return in_one_line(error)
         return None if held.ended else written(held.plan, held.store, computed)
 
 
@@ -373,7 +374,7 @@ class Cluster:
             self._check_connection(answer)
             self._forget(worker)
         elif isinstance(answer, BaseException):
-            self._refuse(worker, f"{type(answer).__name__}: {said(answer)}")
+            self._refuse(worker, f"{type(answer).__name__}: {in_one_line(answer)}")
         elif worker.stage == "warming":
             worker.stage = "ready"
         else:
@@ -428,7 +429,7 @@ class Cluster:
         try:
             self._client: Any = _dask.Client(self._scheduler, timeout=_CONNECT_SECONDS, set_as_default=False, name="siesweep")
         except (OSError, ValueError) as error:
-            raise ClusterError(f"{self._scheduler}: no dask scheduler answers there ({said(error)})") from None
+            raise ClusterError(f"{self._scheduler}: no dask scheduler answers there ({in_one_line(error)})") from None
         self._stack.callback(_close, self._client)
         if self._processes is None or importlib.util.find_spec("bokeh") is not None:
             with suppress(KeyError, ValueError):

@@ -16,8 +16,9 @@ from typing import Any
 
 import jax
 
+from sweep.errors import in_one_line
 from sweep.execute.compilation import compiling
-from sweep.execute.tile import Computed, Receipt, TileFailed, compute, kind_of, program, said, written
+from sweep.execute.tile import Computed, Receipt, TileFailed, compute, kind_of, program, written
 from sweep.plan import Plan, Tile
 from sweep.store import CubeStore
 
@@ -94,7 +95,7 @@ def run_tiles(plan: Plan, chains: Sequence[Sequence[Tile]], on: list[Any]) -> Ge
                 return compute(compiled, plan, tile, device)
             except (RuntimeError, MemoryError) as error:
                 if attempt == TRIES - 1:
-                    return TileFailed(tile, said(error), TRIES)
+                    return TileFailed(tile, in_one_line(error), TRIES)
         raise AssertionError("unreachable")
 
     threads = [threading.Thread(target=work, args=(device,), name=f"device-{index}", daemon=True) for index, device in enumerate(on)]

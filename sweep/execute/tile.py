@@ -88,12 +88,6 @@ def written(plan: Plan, store: CubeStore, computed: Computed) -> Receipt:
     }
 
 
-def said(error: BaseException) -> str:
-    """What an error says, on one line: its first, and its last where that says more, as at the end of a traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return lines[0] if len(lines) == 1 else f"{lines[0]} … {lines[-1]}"
-
-
 def kind_of(device: Any) -> dict[str, str]:
     """What bits depend on beside the spec: the compiler and the kind of device, on a CPU with its vector instructions."""
     kind = str(device.device_kind) if device.platform != "cpu" else _processor()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweep.places.folder import Folder
-from sweep.places.place import VERSIONED, Busy, Journal, Place, PlaceError, first_line
+from sweep.places.place import VERSIONED, Busy, Journal, Place, PlaceError
 
-__all__ = ["Busy", "Folder", "Journal", "Place", "PlaceError", "first_line", "place_of"]
+__all__ = ["Busy", "Folder", "Journal", "Place", "PlaceError", "place_of"]
 
 
 def place_of(address: str | Path) -> Place:

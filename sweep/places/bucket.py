@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.places.place import HEAD, LEDGER, WHOLE, Busy, Journal, Place, PlaceError, first_line
+from sweep.errors import in_one_line
+from sweep.places.place import HEAD, LEDGER, WHOLE, Busy, Journal, Place, PlaceError
 
 LEASE_SECONDS = 60.0
 """A lease that has not been renewed for so long is left behind."""
@@ -44,7 +45,7 @@ class Bucket(Place):
             self.objects: Any = from_url(address.rstrip("/"), retry_config=RETRY)
         except (obstore.exceptions.BaseError, ValueError) as error:
             raise PlaceError(
-                f"{address}: no object store is known by this address ({first_line(error)}); write e.g. s3://BUCKET/NAME.zarr"
+                f"{address}: no object store is known by this address ({in_one_line(error)}); write e.g. s3://BUCKET/NAME.zarr"
             ) from None
 
     def exists(self) -> bool:
@@ -149,7 +150,7 @@ class Bucket(Place):
         except FileNotFoundError:
             raise
         except self._obstore.exceptions.BaseError as error:
-            raise PlaceError(f"{self.address}: {first_line(error)}") from None
+            raise PlaceError(f"{self.address}: {in_one_line(error)}") from None
 
     def _remove_all(self) -> None:
         """Remove what a launcher that died while it made the store has left; the ledger's folder holds our own lease."""

@@ -22,11 +22,6 @@ VERSIONS = "icechunk.json"
 """Says where the hierarchy is, in a place that keeps it in an icechunk repository."""
 
 
-def first_line(error: BaseException) -> str:
-    """What an error says first; libraries in Rust go on with where in their code, and may begin with a mark."""
-    return next((line.strip().removeprefix("x ") for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
 class PlaceError(Exception):
     """A place that cannot be used."""
 

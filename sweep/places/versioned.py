@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sweep.errors import in_one_line
 from sweep.hierarchy import delete_keys, get_key, has_key, set_key
 from sweep.places.folder import Folder
-from sweep.places.place import HEAD, LEDGER, VERSIONED, VERSIONS, Journal, Place, PlaceError, first_line
+from sweep.places.place import HEAD, LEDGER, VERSIONED, VERSIONS, Journal, Place, PlaceError
 
 REPOSITORY = "repository"
 BRANCH = "main"
@@ -246,7 +247,7 @@ class Versioned(Place):
         try:
             yield
         except self._raised as error:
-            raise RepositoryError(f"{self.address}: its icechunk repository fails ({first_line(error)})") from None
+            raise RepositoryError(f"{self.address}: its icechunk repository fails ({in_one_line(error)})") from None
 
 
 class _Commits(Journal):
