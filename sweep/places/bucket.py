@@ -96,10 +96,8 @@ class Bucket(Place):
         """A put has settled when it returns."""
 
     def journals(self) -> dict[str, bytes]:
-        with self._told():
-            found = sorted(item["path"] for batch in self._obstore.list(self.objects, f"{LEDGER}/") for item in batch)
         whole: dict[str, bytes] = {}
-        for path in found:
+        for path in self.listed(f"{LEDGER}/"):
             launcher, _, segment = path.removeprefix(f"{LEDGER}/").partition("/")
             if segment:
                 whole[launcher] = whole.get(launcher, b"") + (self.read(path) or b"")
@@ -121,8 +119,7 @@ class Bucket(Place):
             lease.release()
 
     def running(self) -> list[str]:
-        with self._told():
-            found = sorted(item["path"] for batch in self._obstore.list(self.objects, f"{LEDGER}/") for item in batch)
+        found = self.listed(f"{LEDGER}/")
         names = [path.removeprefix(f"{LEDGER}/").removesuffix(".lease") for path in found if path.endswith(".lease")]
         return [name for name in names if self._lease_of(name)[1] < LEASE_SECONDS]
 
@@ -131,6 +128,11 @@ class Bucket(Place):
 
     def free_bytes(self) -> int | None:
         return None
+
+    def listed(self, start: str = "") -> list[str]:
+        """The paths of all objects of the store, or of those that start so. Raises PlaceError."""
+        with self._told():
+            return sorted(item["path"] for batch in self._obstore.list(self.objects, start) for item in batch)
 
     def _lease_of(self, launcher: str) -> tuple[dict[str, Any], float, str]:
         """What a lease says, the seconds since it was renewed (by the object store's clock and ours), and its tag."""
@@ -154,11 +156,10 @@ class Bucket(Place):
 
     def _remove_all(self) -> None:
         """Remove what a launcher that died while it made the store has left; the ledger's folder holds our own lease."""
-        with self._told():
-            for batch in self._obstore.list(self.objects):
-                paths = [item["path"] for item in batch if not item["path"].startswith(f"{LEDGER}/")]
-                if paths:
-                    self._obstore.delete(self.objects, paths)
+        paths = [path for path in self.listed() if not path.startswith(f"{LEDGER}/")]
+        if paths:
+            with self._told():
+                self._obstore.delete(self.objects, paths)
 
 
 class _Lease:
@@ -226,8 +227,7 @@ class _Lease:
 class _Segments(Journal):
     def __init__(self, place: Bucket, launcher: str, lease: _Lease) -> None:
         self._place, self._folder, self._lease = place, f"{LEDGER}/{launcher}", lease
-        with place._told():
-            found = [item["path"] for batch in place._obstore.list(place.objects, f"{self._folder}/") for item in batch]
+        found = place.listed(f"{self._folder}/")
         self._next = 1 + max((int(path.rpartition("/")[2].removesuffix(".jsonl")) for path in found), default=0)
         self._waiting: list[bytes] = []
         self._began, self._flushed = time.monotonic(), float("-inf")
