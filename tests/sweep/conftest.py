@@ -13,6 +13,7 @@ from kernels import gradients
 from kernels.program import TileProgram
 from sweep.execute import inline
 from sweep.plan import Plan
+from tests.sweep.s3 import s3_server
 from tests.sweep.studies import plain, toy
 
 _PROGRAMS: dict[Any, TileProgram] = {}
@@ -49,6 +50,13 @@ def plain_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("plain") / "plain.zarr"
     sweep.run(plain(), store, workers=1)
     return store
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an object store with an empty bucket, to which the environment leads."""
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture

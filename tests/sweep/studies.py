@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 import zarr
 
+import sweep
 from sweep import ledger
 from sweep.places import Folder
 from sweep.spec import Spec, loads
@@ -120,8 +122,25 @@ def contents(store: Path) -> dict[str, np.ndarray]:
 
 
 def assert_same_bits(first: Path, second: Path) -> None:
-    """The cubes of two stores are the same, bit for bit."""
-    ours, theirs = contents(first), contents(second)
+    """The cubes in two folders are the same, bit for bit."""
+    _assert_same(contents(first), contents(second))
+
+
+def assert_same_cubes(first: str | Path, second: str | Path) -> None:
+    """The finished cubes of two stores, wherever they lie, are the same as they are read, bit for bit."""
+    _assert_same(_read(sweep.open_cube(first)), _read(sweep.open_cube(second)))
+
+
+def _read(cube: xr.DataTree) -> dict[str, np.ndarray]:
+    found = {}
+    for node in cube.subtree:
+        for name, variable in node.to_dataset(inherit=False).variables.items():
+            values = variable.sum("column", dtype=np.int64) if "column" in variable.dims else variable
+            found[f"{node.path}/{name}"] = values.to_numpy()
+    return found
+
+
+def _assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
     assert ours.keys() == theirs.keys()
     differing = [
         name

@@ -1,0 +1,72 @@
+"""What is the same wherever a store lies: an object store, an icechunk repository, or one within the other."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import sweep
+from sweep import ledger
+from sweep.coordinator import Interrupted, RunError
+from sweep.cube import CubeError
+from sweep.places import place_of
+from sweep.verify import verify
+from tests.sweep.studies import assert_same_cubes, plain
+
+KINDS = {"bucket": ["obstore"], "repository": ["icechunk"], "repository_in_a_bucket": ["obstore", "icechunk"]}
+
+
+@pytest.fixture(params=["bucket", "repository", pytest.param("repository_in_a_bucket", marks=pytest.mark.slow)])
+def address(request, tmp_path):
+    """A place where nothing is yet."""
+    for package in KINDS[request.param]:
+        pytest.importorskip(package)
+    if "bucket" in request.param:
+        request.getfixturevalue("server")
+    folder = f"s3://bucket/{request.node.originalname}" if "bucket" in request.param else str(tmp_path)
+    return f"icechunk+{folder}/versions" if "repository" in request.param else f"{folder}/plain.zarr"
+
+
+def test_an_interrupted_one_goes_on(address, plain_store, computed):
+    def interrupt(state):
+        if state.tiles_done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="2 of 4"):
+        sweep.run(plain(), address, workers=1, progress=interrupt)
+    with pytest.raises(CubeError, match="not finished"):
+        sweep.open_cube(address)
+    assert sweep.open_cube(address, allow_partial=True)["status"].item() == 0
+    done = set(ledger.read(place_of(address)).receipts)
+    assert len(done) == 2
+    computed.clear()
+    sweep.run(plain(), address, workers=1)
+    assert not done & set(computed)
+    assert verify(place_of(address), plain()).damage == ()
+    assert_same_cubes(address, plain_store)
+
+
+def test_a_finished_one_returns_at_once_and_is_extended(address, tmp_path, computed):
+    sweep.run(plain(), address, workers=1)
+    place = place_of(address)
+    before = place.journals(), place.snapshot
+    sweep.run(plain(), address, workers=1)
+    assert len(computed) == 4
+    assert (place.journals(), place.snapshot) == before
+    sweep.run(plain(draws=1300), address, workers=1)
+    assert len(computed) == 6
+    sweep.run(plain(draws=1300), tmp_path / "once.zarr", workers=1)
+    assert_same_cubes(address, tmp_path / "once.zarr")
+
+
+def test_a_second_launcher_is_refused(address):
+    refused = []
+
+    def launch_another(state):
+        with pytest.raises(RunError, match=rf"another run is writing this store \(pid {os.getpid()} on "):
+            sweep.run(plain(), address, workers=1)
+        refused.append(True)
+
+    sweep.run(plain(), address, workers=1, progress=launch_another)
+    assert len(refused) == 4
