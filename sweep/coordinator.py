@@ -22,11 +22,11 @@ from sweep.errors import SpecError
 from sweep.execute import inline
 from sweep.execute.compilation import use_compilation_cache
 from sweep.execute.tile import Job, Receipt, TileFailed
-from sweep.finalize import write_statistics
+from sweep.finalize import write_partial_statistics, write_statistics
 from sweep.ledger import Contents, Ledger, LedgerError
 from sweep.places import Place, PlaceError, place_of
 from sweep.places.place import WHOLE
-from sweep.plan import Plan, Tile, worthwhile_workers
+from sweep.plan import Box, Plan, Tile, worthwhile_workers
 from sweep.prepare import is_finished, prepared, shown
 from sweep.progress import Listener, State, silent
 from sweep.spec import Spec
@@ -256,6 +256,7 @@ def _advance(
     worst: float = max((receipt["error"] for receipt in held.receipts.values()), default=0.0)
     started, fresh = time.perf_counter(), 0
     failed: list[TileFailed] = []
+    computed: set[Box] = set()
     tiles = {tile.name: tile for chain in chains for tile in chain}
     try:
         if chains:
@@ -273,16 +274,17 @@ def _advance(
                         book.append(result)
                         held.receipts[result["tile"]] = result
                         tile = tiles[result["tile"]]
+                        computed.add(tile.box)
                         worst, done = max(worst, result["error"]), done + 1
                         fresh += tile.cells * tile.draws
                         progress(State(done, mine, fresh, time.perf_counter() - started, worst))
         if shard is None and not failed:
             _finish(plan, cube, book, held, {"trajectories": fresh, "seconds": time.perf_counter() - started})
     except KeyboardInterrupt:
-        _leave(plan, cube, held, failed, shard)
+        _leave(plan, cube, held, failed, computed, shard)
         raise Interrupted(f"{place.address}: stopped with {done} of {mine} tiles done; the same command goes on from there") from None
     if failed:
-        _leave(plan, cube, held, failed, shard)
+        _leave(plan, cube, held, failed, computed, shard)
         first = failed[0]
         raise Interrupted(
             f"{place.address}: {len(failed)} of {mine} tiles failed ({', '.join(each.tile.name for each in failed[:5])}): "
@@ -294,7 +296,7 @@ def _finish(plan: Plan, cube: CubeStore, book: Ledger, held: Contents, provenanc
     """Make the statistics of a sweep all of whose tiles are done, and say that it is complete: last."""
     spec = plan.spec
     cube.place.remove_strays()
-    measured = write_statistics(plan, cube, list(plan.boxes()))
+    measured = write_statistics(plan, cube)
     cube.set_attributes({**measured, "draws": spec.draws, **shown(spec), "axis_order": list(spec.axes)})
     cube.set_attributes(_provenance(held, provenance), group="provenance")
     names = cube.settled_arrays()
@@ -303,13 +305,16 @@ def _finish(plan: Plan, cube: CubeStore, book: Ledger, held: Contents, provenanc
     cube.finish()
 
 
-def _leave(plan: Plan, cube: CubeStore, held: Contents, failed: Sequence[TileFailed], shard: tuple[int, int] | None) -> None:
+def _leave(
+    plan: Plan, cube: CubeStore, held: Contents, failed: Sequence[TileFailed], computed: set[Box], shard: tuple[int, int] | None
+) -> None:
     """Make the statistics of the cells that are done, for who opens a partial cube; shards leave that to the last of them."""
     if shard is not None:
         return
     unfinished = {tile.box for chain in missing_tiles(plan, held) for tile in chain}
     with suppress(KeyboardInterrupt):
-        write_statistics(plan, cube, [box for box in plan.boxes() if box not in unfinished], {each.tile.box for each in failed})
+        done = {box for box in plan.boxes() if box not in unfinished}
+        write_partial_statistics(plan, cube, done, {each.tile.box for each in failed}, computed)
 
 
 def _failure(plan: Plan, place: Place, failed: TileFailed) -> dict[str, Any]:

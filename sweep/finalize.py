@@ -1,56 +1,94 @@
-"""Finalisation: statistics made once from the partial sums of all tiles, merged in the order of the blocks."""
+"""Finalisation: statistics made from the partial sums of all tiles, merged in the order of the blocks."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from sweep import estimators
-from sweep.plan import Box, Plan
-from sweep.store import PARTIALS, CubeStore
+from sweep.plan import Box, Plan, slices
+from sweep.store import PARTIALS, CubeStore, StoreError
+
+_NOT_RUN, _DONE, _FAILED = 0, 1, 2
+"""What status says of a cell."""
 
 
-def write_statistics(plan: Plan, store: CubeStore, boxes: Iterable[Box], failed: Container[Box] = ()) -> dict[str, Any]:
-    """Write /statistics and status: of `boxes` of cells, all of whose tiles are done, from their partial sums; the others stay empty.
+def write_statistics(plan: Plan, store: CubeStore) -> dict[str, Any]:
+    """Write /statistics and status of a sweep all of whose tiles are done. What lay there before is overwritten unread.
 
-    What lay there before is overwritten unread. Returns what was measured about the boxes, for the attributes.
+    Returns what was measured about the sweep, for the attributes.
     """
-    study = plan.study
-    worst = np.zeros(len(study.numbers))
-    counts = {"failed_trajectories": 0, "cut_off_trajectories": 0, "audited_trajectories": 0}
-    differ = np.zeros(len(study.flags), np.int64)
-    first_failed: list[int] = []
-    everywhere = tuple(range(len(plan.axis_lengths) + 1))
-    done = set(boxes)
-    for slab, inside in itertools.groupby(plan.boxes(), lambda box: store.slab(plan, box)):
-        empty = store.empty_statistics(plan, slab)
-        for box in inside:
-            place = tuple(slice(start - first, stop - first) for (start, stop), (first, _) in zip(box, slab, strict=True))
-            if box in failed:
-                empty["status"][place] = 2
-            if box not in done:
-                continue
+    measured = _Measured(plan)
+    for slab, boxes in _slabs(plan, store):
+        store.write_statistics(slab, _made(plan, store, slab, dict.fromkeys(boxes, _DONE), measured))
+    return measured.attributes()
+
+
+def write_partial_statistics(plan: Plan, store: CubeStore, done: Container[Box], failed: Container[Box], computed: Container[Box]) -> None:
+    """Write /statistics and status of a sweep that is not finished, for those who read it meanwhile; boxes that are not done stay empty.
+
+    Only where something has changed: a box of cells has another status than before, or tiles of it were `computed` since.
+    """
+    try:
+        before = store.status()
+    except StoreError:
+        before = None
+    for slab, boxes in _slabs(plan, store):
+        status = {box: _FAILED if box in failed else _DONE if box in done else _NOT_RUN for box in boxes}
+        if before is None or any(box in computed or (before[slices(box)] != code).any() for box, code in status.items()):
+            store.write_statistics(slab, _made(plan, store, slab, status, _Measured(plan)), settled=True)
+
+
+def _slabs(plan: Plan, store: CubeStore) -> Iterator[tuple[Box, list[Box]]]:
+    """What is written together, and the boxes of cells in it."""
+    for slab, boxes in itertools.groupby(plan.boxes(), lambda box: store.slab(plan, box)):
+        yield slab, list(boxes)
+
+
+def _made(plan: Plan, store: CubeStore, slab: Box, status: Mapping[Box, int], measured: _Measured) -> dict[str, np.ndarray]:
+    """The statistics and status of a slab, by the path of their array; the boxes that are done are added to what is `measured`."""
+    values = store.empty_statistics(plan, slab)
+    for box, code in status.items():
+        place = tuple(slice(start - first, stop - first) for (start, stop), (first, _) in zip(box, slab, strict=True))
+        values["status"][place] = code
+        if code == _DONE:
             parts = store.read_partials(box, PARTIALS)
-            for name, values in _statistics(plan, store, box, parts).items():
-                empty[name][place] = values
-            empty["status"][place] = 1
-            worst = np.maximum(worst, parts["error"].max(everywhere, initial=0))
-            differ += parts["differ"].sum(everywhere, dtype=np.int64)
-            counts["failed_trajectories"] += int(parts["failed"].sum(dtype=np.int64))
-            first_failed += _first_failed(plan, box, parts["first_failed"])
-            counts["cut_off_trajectories"] += int(parts["cut_off"].sum(dtype=np.int64))
-            counts["audited_trajectories"] += int(parts["audited"].sum(dtype=np.int64))
-        store.write_statistics(slab, empty)
-    return {
-        "numerical_error": float(worst.max(initial=0)),
-        "numerical_error_by_outcome": {label.name: float(error) for label, error in zip(study.numbers, worst, strict=True)},
-        "flags_that_differ_in_the_audit": {label.name: int(count) for label, count in zip(study.flags, differ, strict=True)},
-        **counts,
-        "first_failed_index": min(first_failed, default=None),
-    }
+            for name, made in _statistics(plan, store, box, parts).items():
+                values[name][place] = made
+            measured.add(box, parts)
+    return values
+
+
+class _Measured:
+    """What the attributes of a cube say of its trajectories."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._worst = np.zeros(len(plan.study.numbers))
+        self._differ = np.zeros(len(plan.study.flags), np.int64)
+        self._counts = {"failed_trajectories": 0, "cut_off_trajectories": 0, "audited_trajectories": 0}
+        self._first_failed: list[int] = []
+
+    def add(self, box: Box, parts: Mapping[str, np.ndarray]) -> None:
+        everywhere = tuple(range(len(self._plan.axis_lengths) + 1))
+        self._worst = np.maximum(self._worst, parts["error"].max(everywhere, initial=0))
+        self._differ += parts["differ"].sum(everywhere, dtype=np.int64)
+        for name in self._counts:
+            self._counts[name] += int(parts[name.removesuffix("_trajectories")].sum(dtype=np.int64))
+        self._first_failed += _first_failed(self._plan, box, parts["first_failed"])
+
+    def attributes(self) -> dict[str, Any]:
+        study = self._plan.study
+        return {
+            "numerical_error": float(self._worst.max(initial=0)),
+            "numerical_error_by_outcome": {label.name: float(error) for label, error in zip(study.numbers, self._worst, strict=True)},
+            "flags_that_differ_in_the_audit": {label.name: int(count) for label, count in zip(study.flags, self._differ, strict=True)},
+            **self._counts,
+            "first_failed_index": min(self._first_failed, default=None),
+        }
 
 
 def _statistics(plan: Plan, store: CubeStore, box: Box, parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -34,6 +34,11 @@ Box = tuple[tuple[int, int], ...]
 """(start, stop) of a run of cells along every axis."""
 
 
+def slices(box: Box) -> tuple[slice, ...]:
+    """Where a box of cells lies in an array of all cells."""
+    return tuple(slice(start, stop) for start, stop in box)
+
+
 @dataclass(frozen=True)
 class Tile:
     """One task: `box` gives (start, stop) along every axis, `first_block` and `blocks` the run of blocks, `column` its number."""

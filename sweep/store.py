@@ -29,14 +29,12 @@ from kernels.outcomes import Label
 from sweep.errors import in_one_line
 from sweep.hierarchy import ALWAYS_WRITE, array_names, consolidate, create_group, open_group, quiet
 from sweep.places import Place
-from sweep.plan import Box, Plan, Tile, histogram_dtype
+from sweep.plan import Box, Plan, Tile, histogram_dtype, slices
 
 PARTIALS = ("valid", "failed", "first_failed", "cut_off", "true", "finite", "sum", "least", "greatest", "error", "differ", "audited")
 """The sums that a tile leaves for each of its blocks."""
 _MOST_CHUNK_BYTES = 8 * 2**20
 _SLAB_BYTES = 256 * 2**20
-
-Slices = tuple[slice, ...]
 
 
 class StoreError(Exception):
@@ -118,7 +116,7 @@ class CubeStore:
 
     def write_tile(self, plan: Plan, tile: Tile, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
         """Write what a tile computed, for good; returns the CRC-32C of every array's part."""
-        box, sizes = _slices(tile.box), tuple(stop - start for start, stop in tile.box)
+        box, sizes = slices(tile.box), tuple(stop - start for start, stop in tile.box)
         crcs: dict[str, int] = {}
         written: list[str] = []
         for name, part in tile_parts(plan, tile).items():
@@ -192,7 +190,7 @@ class CubeStore:
         found = {}
         for name in names:
             with self._reading(f"partials/{name}"):
-                found[name] = np.asarray(self._array(f"partials/{name}")[_slices(box)])
+                found[name] = np.asarray(self._array(f"partials/{name}")[slices(box)])
         return found
 
     def read_histogram(self, box: Box, name: str) -> np.ndarray:
@@ -204,7 +202,7 @@ class CubeStore:
         total: Any = 0
         for start in range(0, columns, slab):
             with self._reading(f"partials/histogram_{name}"):
-                total = total + np.asarray(array[(*_slices(box), slice(start, start + slab))]).sum(axis, dtype=np.int64)
+                total = total + np.asarray(array[(*slices(box), slice(start, start + slab))]).sum(axis, dtype=np.int64)
         return np.asarray(total)
 
     def slab(self, plan: Plan, box: Box) -> Box:
@@ -225,15 +223,28 @@ class CubeStore:
             found[name] = np.full((*sizes, *array.shape[len(sizes) :]), array.fill_value, array.dtype)
         return found
 
-    def write_statistics(self, slab: Box, values: Mapping[str, np.ndarray]) -> None:
-        """Write the statistics of a slab; names are paths below the root."""
-        for name, part in values.items():
-            self._array(name)[_slices(slab)] = part
+    def write_statistics(self, slab: Box, values: Mapping[str, np.ndarray], settled: bool = False) -> None:
+        """Write the statistics of a slab; names are paths below the root. Status comes last, `settled` only when the others are for good:
+        a cell that is said to be done has its statistics, whenever a crash comes.
+        """
+        chunks: list[str] = []
+        for name, part in sorted(values.items(), key=lambda item: item[0] == "status"):
+            if settled and name == "status":
+                self.place.settle(chunks)
+            array, place = self._array(name), slices(slab)
+            array[place] = part
+            chunks += _chunk_names(name, array, place)
+
+    def status(self) -> np.ndarray:
+        """Which cells are done. Raises StoreError where it cannot be read."""
+        with self._reading("status"):
+            return np.asarray(self._array("status")[...])
 
     def clear_status(self) -> None:
-        """Say of all cells that they are not done."""
+        """Say of all cells, for good, that they are not done."""
         array = self._array("status")
         array[...] = np.zeros(array.shape, array.dtype)
+        self.settle(["status"])
 
     def finish(self) -> None:
         """Write the metadata of all arrays in one place, and then that the cube is complete: last, when nothing will change any more."""
@@ -253,7 +264,7 @@ class Part:
 
 def tile_parts(plan: Plan, tile: Tile) -> dict[str, Part]:
     """What a tile writes, by the array's name."""
-    study, keep, box = plan.study, plan.keep(), _slices(tile.box)
+    study, keep, box = plan.study, plan.keep(), slices(tile.box)
     first_draw = tile.first_block * plan.spec.block
     draws = slice(first_draw, first_draw + tile.draws)
     blocks = slice(tile.first_block, tile.first_block + tile.blocks)
@@ -273,10 +284,6 @@ def tile_parts(plan: Plan, tile: Tile) -> dict[str, Part]:
         place = (*box, slice(None), slice(first, first + count))
         parts["trajectories/doublings"] = Part(place, "trajectory", True, (slice(None), slice(0, count)))
     return parts
-
-
-def _slices(box: Box) -> Slices:
-    return tuple(slice(start, stop) for start, stop in box)
 
 
 def _chunk_names(name: str, array: Any, place: tuple[slice | int, ...]) -> list[str]:

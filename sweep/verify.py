@@ -85,12 +85,15 @@ def verify(place: Place, spec: Spec, progress: Progress = lambda done, of: None)
 def withdraw(place: Place, spec: Spec, found: Verified) -> None:
     """Take back the receipts of damaged tiles, so that the next run computes exactly those, and makes the statistics again."""
     with ledger.hold(place) as book:
+        store, plan = CubeStore(place), plan_of(spec, place)
+        # First: killed on the way, the store is not taken for finished.
+        store.set_attributes({"complete": False})
         for tile in found.damaged_tiles:
             book.append({"tile": tile.name, "void": next(str(damage) for damage in found.damage if damage.tile == tile)})
-        store, plan = CubeStore(place), plan_of(spec, place)
         store.make_again(plan, {damage.array for damage in found.damage})
         for damage in found.damage:
             if damage.unreadable and damage.tile is not None:
                 # All tiles that lie in it were found damaged too; what is written beside would be read for them.
                 store.remove_part(damage.array, tile_parts(plan, damage.tile)[damage.array].place)
-        store.set_attributes({"complete": False})
+        # Statistics may be of what is damaged, or damaged themselves.
+        store.clear_status()

@@ -19,12 +19,12 @@ import pytest
 
 import sweep
 from kernels import gradients, outcomes
-from sweep import prepare
+from sweep import coordinator, prepare
 from sweep.coordinator import Interrupted, RunError
 from sweep.cube import attributes
 from sweep.places import Folder
 from sweep.store import CubeStore, StoreError
-from tests.sweep.studies import PLAIN, assert_same_bits, contents, journal, plain, receipts, toy
+from tests.sweep.studies import PLAIN, assert_same_bits, contents, journal, plain, receipts, records, rewrite, toy
 
 PAGE = Path(__file__).parents[2] / "docs" / "failure-modes.md"
 TESTS = {
@@ -231,6 +231,26 @@ def test_cells_that_are_done_are_shown(tmp_path, toy_store):
     assert np.isnan(draws[~done]).all()
     assert partial["draws/date_of_doubling_3"].attrs == whole["draws/date_of_doubling_3"].attrs
     np.testing.assert_array_equal(partial["statistics/date_of_doubling_3/bin_lower"], whole["statistics/date_of_doubling_3/bin_lower"])
+
+
+def test_a_run_that_is_interrupted_before_its_first_tile_makes_no_statistics_again(tmp_path, toy_store, monkeypatch):
+    store = shutil.copytree(toy_store, tmp_path / "small.zarr")
+    lost = next(iter(receipts(store)))
+    rewrite(store, [record for record in records(store) if record.get("tile") != lost])
+    CubeStore(Folder(store)).set_attributes({"complete": False})
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(coordinator, "_refuse_mixture", interrupted)
+    made = []
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            sweep.run(toy(), store, workers=1)
+        made.append({file: file.stat().st_mtime_ns for file in store.glob("st*/**/c/**/*")})
+    # The first time, a cell was no longer done.
+    assert made[0] == made[1]
+    assert (sweep.open_cube(store, allow_partial=True)["status"] == 0).any()
 
 
 def poison(monkeypatch, lost):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.finalize import write_statistics
+from sweep.finalize import write_partial_statistics, write_statistics
 from sweep.plan import TilePolicy, make_plan
-from sweep.store import _statistics_names
+from sweep.store import StoreError, _statistics_names
 from tests.sweep.studies import toy
 
 
@@ -39,6 +39,7 @@ class Partials:
             shape = (*plan.axis_lengths, len(plan.columns), replicates, study.bins(label).count)
             self.arrays[f"histogram_{label.name}"] = rng.integers(0, 9, shape).astype(np.uint8)
         self.written: dict[str, Any] = {}
+        self.before: Any = np.zeros(plan.axis_lengths, np.int8)
 
     def read_partials(self, box, names):
         place = tuple(slice(start, stop) for start, stop in box)
@@ -58,7 +59,12 @@ class Partials:
         bins = {f"statistics/{label.name}/histogram": (plan.study.bins(label).count,) for label in plan.study.numbers}
         return {name: np.full((*sizes, *last.get(name.split("/")[-1], bins.get(name, ()))), -99.0) for name in real}
 
-    def write_statistics(self, slab, values):
+    def status(self):
+        if self.before is None:
+            raise StoreError("torn")
+        return self.before
+
+    def write_statistics(self, slab, values, settled=False):
         place = tuple(slice(start, stop) for start, stop in slab)
         for name, part in values.items():
             whole = self.written.setdefault(name, np.full((2, 3, *part.shape[2:]), -99.0))
@@ -69,7 +75,7 @@ class Partials:
 def finalised(box=(1, 2), **changes):
     plan = make_plan(toy(**changes), 1, TilePolicy(box, 2))
     store: Any = Partials(plan)
-    return store, write_statistics(plan, store, plan.boxes()), plan
+    return store, write_statistics(plan, store), plan
 
 
 def test_statistics_are_of_all_blocks():
@@ -110,23 +116,43 @@ def test_the_boxes_change_no_bit():
 def test_the_first_failed_trajectory_is_named():
     plan = make_plan(toy(), 1, TilePolicy((1, 2), 2))
     store: Any = Partials(plan)
-    assert write_statistics(plan, store, plan.boxes())["first_failed_index"] is None
+    assert write_statistics(plan, store)["first_failed_index"] is None
     # In the last cell, and before it in cell (0, 2), in the third block.
     store.arrays["first_failed"][1, 2, 0] = 7
     store.arrays["first_failed"][0, 2, 2:4] = 30, 1
     store.written = {}
-    assert write_statistics(plan, store, plan.boxes())["first_failed_index"] == 2 * 1400 + 2 * 256 + 30
+    assert write_statistics(plan, store)["first_failed_index"] == 2 * 1400 + 2 * 256 + 30
 
 
 def test_cells_that_are_not_done_stay_empty():
     plan = make_plan(toy(), 1, TilePolicy((1, 2), 2))
     store: Any = Partials(plan)
     first, second, *_ = plan.boxes()
-    write_statistics(plan, store, [first], {second})
+    write_partial_statistics(plan, store, [first], {second}, [])
     assert store.written["status"].tolist() == [[1, 1, 2], [-99, -99, -99]]
     for values in store.written.values():
         assert (values[0, :2] != -99).all()
         assert (values[1] == -99).all()
+
+
+@pytest.mark.parametrize(
+    ("before", "computed", "rows"),
+    [
+        ([[1, 1, 1], [0, 0, 0]], [], []),
+        ([[1, 1, 0], [0, 0, 0]], [], [0]),
+        ([[1, 1, 1], [0, 0, 2]], [], [1]),
+        ([[1, 1, 1], [0, 0, 0]], [((0, 1), (0, 2))], [0]),
+        (None, [], [0, 1]),
+    ],
+)
+def test_only_what_has_changed_is_written_while_a_sweep_is_not_finished(before, computed, rows):
+    plan = make_plan(toy(), 1, TilePolicy((1, 2), 2))
+    store: Any = Partials(plan)
+    store.before = None if before is None else np.array(before)
+    write_partial_statistics(plan, store, [box for box in plan.boxes() if box[0] == (0, 1)], [], computed)
+    written = store.written.get("status", np.full((2, 3), -99))
+    assert [row for row in range(2) if (written[row] != -99).all()] == rows
+    assert [row for row in range(2) if (written[row] != -99).any()] == rows
 
 
 def test_what_is_measured_is_of_the_whole_sweep():

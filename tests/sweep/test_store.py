@@ -222,6 +222,20 @@ def test_status_is_cleared(store, plan):
     assert (contents(store.place.path)["/status"] == 0).all()
 
 
+def test_a_cell_is_said_to_be_done_when_its_statistics_are_for_good(store, plan, monkeypatch):
+    whole = store.slab(plan, ((0, 1), (0, 2)))
+    settled = []
+
+    def settle(names):
+        settled.extend(names)
+        assert (store.status() == 0).all()
+
+    monkeypatch.setattr(store.place, "settle", settle)
+    store.write_statistics(whole, store.empty_statistics(plan, whole) | {"status": np.ones((2, 3))}, settled=True)
+    assert "statistics/probability/c/0/0/0" in settled
+    assert (store.status() == 1).all()
+
+
 def test_statistics_are_written_in_whole_chunks(tmp_path):
     spec = toy(axes__paper_growth_factor={"linear": [1.5, 3], "points": 300}, statistics__bins_per_octave=32)
     plan = make_plan(spec.replace({"axes.papers_for_first_doubling": {"log": [1, 4], "points": 7}}), 1, TilePolicy((2, 150), 2))

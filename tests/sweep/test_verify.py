@@ -11,6 +11,7 @@ import sweep
 from sweep.cube import CubeError
 from sweep.places import Folder
 from sweep.prepare import spec_of
+from sweep.store import CubeStore
 from sweep.verify import verify, withdraw
 from tests.sweep.studies import assert_same_bits, plain, toy
 
@@ -98,6 +99,16 @@ def test_what_is_withdrawn_is_not_open_as_if_it_were_whole(copied):
     with pytest.raises(CubeError, match="not finished"):
         sweep.open_cube(copied)
     assert verified(copied).missing == 1
+
+
+def test_killed_while_receipts_are_withdrawn(copied, monkeypatch):
+    chunk_of(copied, "partials/valid", 1, 0, 1, 0).unlink()
+    found = verified(copied)
+    monkeypatch.setattr(CubeStore, "make_again", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        withdraw(Folder(copied), toy(), found)
+    with pytest.raises(CubeError, match="not finished"):
+        sweep.open_cube(copied)
 
 
 def test_an_unfinished_store_is_verified_as_far_as_it_is(tmp_path):
