@@ -34,6 +34,8 @@ from sweep.store import CubeStore
 
 _SHARDS_PATIENCE = 1.0
 """Seconds that a shard waits for another launcher to let go of the store."""
+_LOOK_SECONDS = 1.0
+"""How often a shard looks whether another that finishes the sweep has ended."""
 _PACKAGES = ("siesweep", "jax", "jaxlib", "numpy", "xarray", "zarr")
 
 Chains = Sequence[Sequence[Tile]]
@@ -93,7 +95,7 @@ def run(
             use_compilation_cache()
             on = _devices(spec, executor, workers, scheduler)
             plan = prepared(spec, place, len(on) or workers or spec.run.workers or inline.cores(), launcher)
-            with _held(place, launcher) as book:
+            with _held(plan, place, launcher, announce) as book:
                 _advance(
                     plan,
                     place,
@@ -207,18 +209,27 @@ def _executor(
 
 
 @contextmanager
-def _held(place: Place, launcher: str) -> Iterator[Ledger]:
-    """The ledger of a launcher. A shard waits a moment for one that has just made or extended the store for all."""
-    until = time.monotonic() + (0.0 if launcher == WHOLE else _SHARDS_PATIENCE)
+def _held(plan: Plan, place: Place, launcher: str, announce: Callable[[str], None]) -> Iterator[Ledger]:
+    """The ledger of a launcher. A shard waits a moment for one that has just made or extended the store for all; and for one that finishes
+    the sweep as long as that lives: its lock ends with it, or its lease a while after.
+    """
+    until, told = time.monotonic() + (0.0 if launcher == WHOLE else _SHARDS_PATIENCE), False
     with ExitStack() as stack:
         while True:
             try:
                 book = stack.enter_context(ledger.hold(place, launcher))
                 break
             except LedgerError:
-                if time.monotonic() > until:
+                if time.monotonic() < until:
+                    time.sleep(0.1)
+                    continue
+                # Where no tile is missing, who holds the store has only the statistics left to make.
+                if launcher == WHOLE or missing_tiles(plan, ledger.read(place)):
                     raise
-                time.sleep(0.1)
+            if not told:
+                announce(f"{place.address}: all tiles are done; waiting for another launcher that finishes the sweep")
+                told = True
+            time.sleep(_LOOK_SECONDS)
         yield book
 
 

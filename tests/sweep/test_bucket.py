@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import sweep
-from sweep import ledger
+from sweep import coordinator, ledger
 from sweep.coordinator import RunError
 from sweep.cube import CubeError
 from sweep.errors import SpecError
@@ -197,6 +197,20 @@ def test_shards_that_begin_together_in_a_bucket(address, plain_store, tmp_path):
         for shard in shards:
             shard.result(timeout=120)
     assert sweep.open_cube(address).attrs["complete"]
+    assert_same_bits(downloaded(address, tmp_path / "down.zarr"), plain_store)
+
+
+def test_a_shard_takes_over_from_one_that_died_while_it_finished(address, plain_store, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(coordinator, "merge", lambda *_, **__: False)
+        for number in (1, 2):
+            sweep.run(plain(), address, workers=1, shard=(number, 2))
+    monkeypatch.setattr(coordinator, "_SHARDS_PATIENCE", 0.1)
+    monkeypatch.setattr(bucket, "LEASE_SECONDS", 3.0)
+    leave_lease(place_of(address), "pid 71 on another-host")
+    told: list[str] = []
+    assert sweep.run(plain(), address, workers=1, shard=(1, 2), announce=told.append).attrs["complete"]
+    assert len(told) == 1
     assert_same_bits(downloaded(address, tmp_path / "down.zarr"), plain_store)
 
 

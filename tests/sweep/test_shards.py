@@ -5,11 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
 import sweep
+from sweep import coordinator, ledger
 from sweep.coordinator import Interrupted, RunError, merge
+from sweep.finalize import write_statistics
 from sweep.places import Folder
 from tests.sweep.studies import TOY, assert_same_bits, plain, receipts, toy
 
@@ -100,6 +105,51 @@ def test_an_interrupted_shard_goes_on(plain_store, tmp_path, computed):
         sweep.run(plain(), store, workers=1, shard=(number, 2))
     assert len(computed) == len(set(computed)) + 1 == 5 or len(computed) == 4
     assert_same_bits(store, plain_store)
+
+
+@pytest.fixture
+def all_tiles(tmp_path, monkeypatch, computed):
+    """A store whose shards have computed all tiles, and none of which has finished it."""
+    store = tmp_path / "plain.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(coordinator, "merge", lambda *_, **__: False)
+        for number in (1, 2):
+            sweep.run(plain(), store, workers=1, shard=(number, 2))
+    monkeypatch.setattr(coordinator, "_SHARDS_PATIENCE", 0.1)
+    monkeypatch.setattr(coordinator, "_LOOK_SECONDS", 0.1)
+    yield store
+    assert len(computed) == 4
+
+
+def test_a_shard_waits_for_one_that_finishes(all_tiles, plain_store, monkeypatch):
+    begun, waited_for, told = threading.Event(), threading.Event(), []
+
+    def slow(*what):
+        begun.set()
+        assert waited_for.wait(60)
+        return write_statistics(*what)
+
+    def announce(line):
+        told.append(line)
+        waited_for.set()
+
+    monkeypatch.setattr(coordinator, "write_statistics", slow)
+    with ThreadPoolExecutor(1) as pool:
+        finishing = pool.submit(sweep.run, plain(), all_tiles, workers=1, shard=(1, 2))
+        assert begun.wait(60)
+        with pytest.raises(RunError, match="another run is writing this store"):
+            sweep.run(plain(), all_tiles, workers=1)
+        assert sweep.run(plain(), all_tiles, workers=1, shard=(2, 2), announce=announce).attrs["complete"]
+        assert finishing.result(timeout=60).attrs["complete"]
+    assert told == [f"{all_tiles}: all tiles are done; waiting for another launcher that finishes the sweep"]
+    assert_same_bits(all_tiles, plain_store)
+
+
+def test_a_shard_finishes_what_one_leaves_that_dies_while_it_finishes(all_tiles, plain_store):
+    with ExitStack() as other:
+        other.enter_context(ledger.hold(Folder(all_tiles)))
+        assert sweep.run(plain(), all_tiles, workers=1, shard=(2, 2), announce=lambda line: other.close()).attrs["complete"]
+    assert_same_bits(all_tiles, plain_store)
 
 
 def test_a_shard_beside_its_like_is_refused(tmp_path):
