@@ -1,14 +1,16 @@
 """Compiled programs are kept between runs, and one process at a time compiles the same program: the others wait and find it kept.
 
-JAX writes its kept programs in place, so that a reader beside the writer, or a writer that is killed, could leave a torn one. A lock for
-each sweep keeps readers apart from writers; what lay there while a holder of the lock was killed is removed by the next.
+JAX writes its kept programs in place and never again: a reader beside the writer may find a torn one, and one that a killed writer left is
+compiled again, with a warning, by every process to come. A lock for each sweep keeps readers apart from writers; where its holder was
+killed, the next one removes what was torn since.
 """
 
 from __future__ import annotations
 
 import fcntl
+import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +43,26 @@ def compiling(fingerprint: str) -> Iterator[None]:
         if lock.read():
             began = Path(lock.name).stat().st_mtime
             for entry in folder.glob("*-cache"):
-                if entry.stat().st_mtime >= began:
-                    entry.unlink(missing_ok=True)
+                # Others may remove it too.
+                with suppress(FileNotFoundError):
+                    if entry.stat().st_mtime >= began and not _is_whole(entry.read_bytes()):
+                        entry.unlink()
             lock.truncate(0)
         lock.write(b"compiling")
         lock.flush()
         yield
         lock.truncate(0)
+
+
+def _is_whole(kept: bytes) -> bool:
+    """Whether a kept program can be decompressed to its end: as JAX does it, by the first of these modules that there is."""
+    for name in ("compression.zstd", "zstandard", "zlib"):
+        with suppress(ImportError):
+            decompress = importlib.import_module(name).decompress
+            break
+    try:
+        decompress(kept)
+    except Exception:
+        # Each has an error of its own.
+        return False
+    return True

@@ -1,9 +1,10 @@
-"""The lock on kept programs: one process compiles at a time, and what a killed one may have torn is not read."""
+"""The lock on kept programs: one process compiles at a time, and what a killed one has torn is not read."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from pathlib import Path
 
 import jax
 import pytest
@@ -35,19 +36,39 @@ def test_it_keeps_others_out_and_leaves_no_mark(cache):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_what_a_killed_process_was_writing_is_removed(cache):
+@pytest.fixture(scope="module")
+def kept():
+    """A program as JAX keeps it, in the folder of all tests: JAX stays with the first folder that it writes to."""
+
+    def alone(x):
+        return 3 * x
+
+    seconds = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.jit(alone)(1.0)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
+    (entry,) = Path(os.environ["SIESWEEP_TESTS"]).glob("jit_alone-*-cache")
+    return entry.read_bytes()
+
+
+def test_what_a_killed_process_has_torn_is_removed(cache, kept):
     with compiling(FINGERPRINT):
         pass
-    whole, torn = cache / "whole-cache", cache / "torn-cache"
-    for entry, at in ((whole, 1000), (torn, 3000)):
-        entry.write_bytes(b"program")
-        os.utime(entry, (at, at))
-    # Killed under the lock, between the two.
+    entries = {
+        # Torn by somebody else, or on its way.
+        "earlier-cache": (kept[:100], 1000),
+        "whole-cache": (kept, 3000),
+        "torn-cache": (kept[:-1], 3000),
+        "empty-cache": (b"", 3000),
+    }
+    for name, (content, at) in entries.items():
+        (cache / name).write_bytes(content)
+        os.utime(cache / name, (at, at))
+    # Killed under the lock.
     lock_of(cache).write_bytes(b"compiling")
     os.utime(lock_of(cache), (2000, 2000))
     with compiling(FINGERPRINT):
-        assert whole.exists()
-        assert not torn.exists()
+        assert {entry.name for entry in cache.glob("*-cache")} == {"earlier-cache", "whole-cache"}
 
 
 def test_a_cache_that_cannot_be_written_is_none(tmp_path, cache):
