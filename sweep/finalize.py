@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from sweep import estimators
+from sweep.layout import PARTIALS
 from sweep.plan import Box, Plan, slices
-from sweep.store import PARTIALS, CubeStore, StoreError
+from sweep.store import CubeStore, StoreError
 
 _NOT_RUN, _DONE, _FAILED = 0, 1, 2
 """What status says of a cell."""

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from sweep import ledger
 from sweep.cube import attributes
+from sweep.layout import tile_parts
 from sweep.places import Place
 from sweep.plan import Tile
 from sweep.prepare import plan_of
 from sweep.spec import Spec
-from sweep.store import CubeStore, StoreError, tile_parts
+from sweep.store import CubeStore, StoreError
 
 Progress = Callable[[int, int], None]
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from sweep.finalize import write_partial_statistics, write_statistics
+from sweep.layout import statistics_names
 from sweep.plan import TilePolicy, make_plan
-from sweep.store import StoreError, _statistics_names
+from sweep.store import StoreError
 from tests.sweep.studies import toy
 
 
@@ -52,7 +53,7 @@ class Partials:
         return ((box[0][0], box[0][1]), (0, 3))
 
     def empty_statistics(self, plan, slab):
-        real = _statistics_names(plan)
+        real = statistics_names(plan)
         sizes = tuple(stop - start for start, stop in slab)
         flags = (len(plan.study.flags),)
         last = {"probability": flags, "probability_se": flags, "quantile_value": (3,), "quantile_se": (3,)}
