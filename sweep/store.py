@@ -1,7 +1,7 @@
 """The cube on disk: a plain zarr v3 store, made, grown and written here and nowhere else. Its layout is in `layout.py`.
 
-Empty chunks are written (zarr leaves them out by default, and a finished chunk of NaN or zeros would then be missing). A store is seen whole
-or not at all; its metadata is consolidated once, when it is done.
+Empty chunks are written (zarr leaves them out by default, and a finished chunk of NaN or zeros would then be missing). A store is seen
+whole or not at all; its metadata is consolidated once, when it is done.
 """
 
 from __future__ import annotations

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
-import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
 import textwrap
 import threading
-import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 from distributed import Client
-from distributed.scheduler import KilledWorker
 
 import sweep
 from sweep import ledger
 from sweep.cli import main
 from sweep.coordinator import Interrupted, RunError
-from sweep.execute import cluster, local_workers
+from sweep.execute import cluster
 from sweep.execute.cluster import Cluster, ClusterError, ClusterLost
-from sweep.execute.tile import Job, TileFailed
+from sweep.execute.tile import Job
 from sweep.places import place_of
-from sweep.plan import Tile, TilePolicy, make_plan
+from sweep.plan import make_plan
 from sweep.prepare import prepared
 from tests.sweep.studies import PLAIN, assert_same_bits, plain, toy
+from tests.sweep.waiting import until
 
 OBEYING = '''
 import json
@@ -88,15 +82,6 @@ class Obeying(ToyModel):
         horizon = jax.pure_callback(obeyed, shape, horizon, growth, vmap_method="sequential")
         return super().solve({**parameters, "horizon": horizon}, options, budget)
 '''
-
-
-def until(condition, seconds=60.0):
-    """Wait for a condition; a test whose condition never comes fails."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return value
 
 
 def children() -> list[int]:
@@ -329,9 +314,9 @@ def test_an_existing_scheduler(outside, plain_store, tmp_path):
 
 
 def _jobs() -> int:
-    from sweep.execute import cluster
+    from sweep.execute import worker
 
-    return len(cluster._HELD)
+    return len(worker._HELD)
 
 
 def _tasks(dask_scheduler):
@@ -398,300 +383,8 @@ def test_a_scheduler_that_is_gone_ends_the_run_which_then_goes_on(toy_store, tmp
 
 def test_no_scheduler_there(monkeypatch):
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.2)
-    for address in ("tcp://127.0.0.1:9", "nothing://127.0.0.1:9"):
-        with pytest.raises(ClusterError, match=f"{address}: no dask scheduler answers there"), Cluster(_job(), None, address, print):
-            pass
-
-
-# --- what is given to whom ---------------------------------------------------------------------------------------------------------------
-
-
-def _job() -> Job:
     plan = make_plan(plain(), 1)
-    return Job(plan.spec, "plain.zarr", TilePolicy((), 1), plan.study.steps)
-
-
-LATER = object()
-
-
-class Played(Cluster):
-    """A cluster whose workers are played by the test: `answer(function, address, *arguments)`, or LATER."""
-
-    def __init__(self, answer, *addresses):
-        self.told = []
-        super().__init__(_job(), None, "tcp://scheduler", self.told.append)
-        self.present = dict.fromkeys(addresses, 1)
-        self.answer = answer
-        self.later = []
-        self._client = SimpleNamespace(status="running", scheduler=SimpleNamespace(ncores=None))
-        self._meet()
-
-    def _call(self, function):
-        return self.present
-
-    def _ask(self, owner, worker, function, *arguments):
-        answer = self.answer(function.__name__.strip("_"), worker.address, *arguments[1:])
-        if answer is LATER:
-            self.later.append((owner, worker.address))
-        else:
-            self._arrived.put((owner, answer))
-        return SimpleNamespace(release=lambda: None)
-
-
-KIND = {"jaxlib": "1", "device": "cpu:x86_64"}
-
-
-def joined(kind=KIND, version=None):
-    return {"kind": kind, "siesweep": version or cluster.metadata.version("siesweep"), "pid": 1, "devices": 1}
-
-
-def tiles(count):
-    return [Tile(((number, number + 1),), 0, 0, 1, 256) for number in range(count)]
-
-
-def working(compute):
-    """Workers that do what they are asked; tiles by `compute(address, tile)`."""
-
-    def answer(function, address, *arguments):
-        return {"join": lambda job: joined(), "warm": lambda: (), "compute": lambda tile: compute(address, tile)}[function](*arguments)
-
-    return answer
-
-
-def receipt(tile):
-    return {"tile": tile.name}
-
-
-def test_the_tiles_of_a_chain_are_computed_one_after_the_other():
-    events = []
-
-    def compute(address, tile):
-        events.append(("begun", tile.name))
-        return "broken" if tile.name == "0:1/1" else receipt(tile)
-
-    chain = [Tile(((0, 1),), column, 0, 1, 256) for column in range(3)]
-    for result in Played(working(compute), "a", "b").receipts([chain, *([tile] for tile in tiles(4)[1:])]):
-        events.append(("failed", result.tile.name) if isinstance(result, TileFailed) else ("done", result["tile"]))
-    assert [event for event in events if event[1].startswith("0:1")] == [
-        ("begun", "0:1/0"),
-        ("done", "0:1/0"),
-        ("begun", "0:1/1"),
-        ("begun", "0:1/1"),
-        ("failed", "0:1/1"),
-        ("begun", "0:1/2"),
-        ("done", "0:1/2"),
-    ]
-    assert len(events) == 7 + 6
-
-
-def test_two_tiles_a_worker_are_on_their_way():
-    running = Played(working(lambda address, tile: LATER), "a", "b")
-    results = running.receipts([[tile] for tile in tiles(9)])
-
-    def answer_all():
-        running.answer = working(lambda address, tile: receipt(tile))
-        for owner, _ in running.later:
-            running._arrived.put((owner, receipt(owner.tile)))
-
-    # By then, everything that would be sent without an answer is.
-    threading.Timer(0.3, answer_all).start()
-    next(results)
-    assert sorted(address for _, address in running.later) == ["a", "a", "b", "b"]
-    assert len(list(results)) == 8
-
-
-def test_closing_leaves_nothing_on_its_way():
-    running = Played(working(lambda address, tile: receipt(tile) if tile.name == "0:1/0" else LATER), "a")
-    results = running.receipts([[tile] for tile in tiles(5)])
-    next(results)
-    results.close()
-    assert len(running.later) == 2
-    assert all(owner.over for owner, _ in running.later)
-    assert running._workers["a"].flights == []
-
-
-def test_a_tile_that_failed_goes_to_another_worker():
-    tried = []
-
-    def compute(address, tile):
-        tried.append(address)
-        return "out of memory"
-
-    (failed,) = Played(working(compute), "a", "b").receipts([tiles(1)])
-    assert isinstance(failed, TileFailed)
-    assert (failed.reason, failed.tries, sorted(tried)) == ("out of memory", 2, ["a", "b"])
-
-
-def test_who_was_beside_a_tile_that_kills_is_not_accused_for_long():
-    running = None
-
-    def compute(address, tile):
-        flights = running._workers[address].flights
-        if tile.name == "3:4/0":
-            deaths.append([flight.tile.name for flight in flights])
-            del running.present[address]
-            running.present[f"{address}+"] = 1
-            return LATER
-        # A tile beside the one that kills has no time to end.
-        return LATER if any(flight.tile.name == "3:4/0" for flight in flights) else receipt(tile)
-
-    deaths: list[list[str]] = []
-    running = Played(working(compute), "a")
-    results = list(running.receipts([[tile] for tile in tiles(6)]))
-    (failed,) = [result for result in results if isinstance(result, TileFailed)]
-    assert (failed.tile.name, failed.reason, failed.tries) == ("3:4/0", "killed 3 workers", 3)
-    assert len(results) == 6
-    assert deaths[1:] == [["3:4/0"], ["3:4/0"]]
-
-
-def test_a_worker_that_dask_itself_gave_up():
-    error = KilledWorker("compute", SimpleNamespace(address="a"), 3)
-    (failed,) = Played(working(lambda address, tile: error), "a").receipts([tiles(1)])
-    assert (failed.reason, failed.tries) == ("killed 4 workers", 4)
-
-
-def test_another_process_at_the_same_address_joins_again():
-    asked = []
-
-    def answer(function, address, *arguments):
-        asked.append(function)
-        if function == "compute":
-            # The first to be asked is not the one that took the job.
-            return cluster._compute("of nobody", *arguments) if asked.count("compute") == 1 else receipt(*arguments)
-        return joined() if function == "join" else ()
-
-    assert list(Played(answer, "a").receipts([tiles(1)])) == [receipt(*tiles(1))]
-    assert asked == ["join", "warm", "compute"] * 2
-
-
-@pytest.mark.parametrize("error", [OSError(28, "full"), RuntimeError("a mistake")])
-def test_an_error_of_a_worker_ends_the_run(error):
-    with pytest.raises(type(error), match=str(error.args[-1])):
-        list(Played(working(lambda address, tile: error), "a").receipts([tiles(1)]))
-
-
-def test_workers_of_different_kinds_are_refused():
-    def answer(function, address, *arguments):
-        return joined({**KIND, "device": f"gpu:{address}"}) if function == "join" else ()
-
-    with pytest.raises(ClusterError, match=r"different kinds.*gpu:a with jaxlib 1 \(a\); gpu:b with jaxlib 1 \(b\); start workers of one"):
-        Played(answer, "a", "b")
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (joined({**KIND, "device": "gpu:b"}), "its bits may differ: it is gpu:b with jaxlib 1, the others are cpu:x86_64 with jaxlib 1"),
-        (joined(version="0.0.1"), "it has siesweep 0.0.1, not "),
-        (ModuleNotFoundError("No module named 'sweep'"), "ModuleNotFoundError: No module named 'sweep'"),
-    ],
-)
-def test_a_worker_that_comes_late_and_cannot_be_used_is_left_out(answer, reason):
-    running = Played(working(lambda address, tile: receipt(tile)), "a")
-    known = running.answer
-    running.answer = lambda function, address, *rest: answer if (function, address) == ("join", "b") else known(function, address, *rest)
-    running.present["b"] = 1
-    results = running.receipts([[tile] for tile in tiles(3)])
-    next(results)
-    until(lambda: (running._look(), running._next(), running.told)[-1])
-    assert running.told[0].startswith(f"b is left out: {reason}")
-    results.close()
-
-
-def test_no_worker_can_be_used():
-    with pytest.raises(ClusterError, match="a cannot be used: FileNotFoundError: no such store"):
-        Played(lambda *asked: FileNotFoundError("no such store"), "a")
-
-
-# --- in a worker -------------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def job(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "_HELD", {})
-    store = tmp_path / "plain.zarr"
-    plan = prepared(plain(), place_of(store), 1, "whole")
-    return Job(plan.spec, str(store), plan.policy, plan.study.steps)
-
-
-def test_a_job_ends_an_earlier_one_on_the_same_store(job):
-    cluster._join("earlier", job)
-    earlier = cluster._HELD["earlier"]
-    tile = next(earlier.plan.tiles())
-    with earlier.in_hand():
-        joining = threading.Thread(target=cluster._join, args=("later", job))
-        joining.start()
-        until(lambda: earlier.ended)
-        # What the earlier one has in hand comes first, and is not written.
-        assert "later" not in cluster._HELD
-        assert cluster._compute("earlier", tile) is None
-    joining.join()
-    assert "later" in cluster._HELD
-    asyncio.run(cluster._end("later"))
-    assert cluster._compute("later", tile) is None
-    assert not list(Path(job.address).glob("partials/*/c"))
-
-
-def test_jobs_whose_coordinators_were_killed_are_dropped(job, tmp_path):
-    for number in range(2 * cluster._MOST_HELD):
-        store = shutil.copytree(job.address, tmp_path / f"{number}.zarr")
-        cluster._join(str(number), replace(job, address=str(store)))
-    assert list(cluster._HELD) == [str(number) for number in range(cluster._MOST_HELD, 2 * cluster._MOST_HELD)]
-
-
-# --- devices -----------------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def driver(tmp_path, monkeypatch):
-    """A machine whose driver lists these GPUs, where JAX has its plugin."""
-
-    def says(text):
-        (tmp_path / "bin").mkdir()
-        (tmp_path / "listed").write_text(text)
-        program = tmp_path / "bin" / "nvidia-smi"
-        program.write_text(f"#!/bin/sh\ncat {tmp_path / 'listed'}\n")
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    monkeypatch.setattr(local_workers, "_plugins", lambda: [SimpleNamespace(name="xla_cuda13", value="jax_plugins.xla_cuda13")])
-    return says
-
-
-def devices():
-    return [pin.environment.get("CUDA_VISIBLE_DEVICES") for pin in local_workers.pins()]
-
-
-def test_one_worker_a_gpu(driver, monkeypatch):
-    driver("GPU 0: NVIDIA H100 (UUID: GPU-1)\nGPU 1: NVIDIA H100 (UUID: GPU-2)\n")
-    assert devices() == ["0", "1"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5, 7")
-    assert devices() == ["3", "5", "7"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert set(devices()) == {None}
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    assert set(devices()) == {None}
-
-
-def test_one_worker_an_instance_of_a_gpu(driver):
-    instances = "  MIG 1g.10gb Device 0: (UUID: MIG-a)\n  MIG 1g.10gb Device 1: (UUID: MIG-b)\n"
-    driver(f"GPU 0: H100 (UUID: GPU-1)\n{instances}GPU 1: H100 (UUID: GPU-2)\n")
-    assert devices() == ["MIG-a", "MIG-b", "1"]
-
-
-def test_without_a_plugin_a_gpu_is_none(driver, monkeypatch):
-    driver("GPU 0: NVIDIA H100 (UUID: GPU-1)\n")
-    monkeypatch.setattr(local_workers, "_plugins", list)
-    assert set(devices()) == {None}
-
-
-def test_cores_are_shared_out():
-    pins = [local_workers.Pin(cores=(core,)) for core in (0, 1, 4, 5, 6)]
-    assert [pin.cores for pin in local_workers.shared_out(pins, 5)] == [(0,), (1,), (4,), (5,), (6,)]
-    assert [pin.cores for pin in local_workers.shared_out(pins, 2)] == [(0, 1), (4, 5, 6)]
-    assert [pin.cores for pin in local_workers.shared_out(pins, 7)][5:] == [(0,), (1,)]
-    gpus = [local_workers.Pin({"CUDA_VISIBLE_DEVICES": number}) for number in "012"]
-    assert local_workers.shared_out(gpus, 2) == gpus[:2]
+    job = Job(plan.spec, "plain.zarr", plan.policy, plan.study.steps)
+    for address in ("tcp://127.0.0.1:9", "nothing://127.0.0.1:9"):
+        with pytest.raises(ClusterError, match=f"{address}: no dask scheduler answers there"), Cluster(job, None, address, print):
+            pass
