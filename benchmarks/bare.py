@@ -58,7 +58,11 @@ class Bare:
         return np.concatenate([np.asarray(share).swapaxes(0, 1).reshape(share.shape[1], -1) for share in self.run()], axis=1)
 
     def _blocks(self, blocks: jax.Array) -> jax.Array:
-        computed: jax.Array = lax.map(self._block, blocks)
+        # Each block is carried into the pass that computes it: a slice taken there would be taken within its loops, lane by lane.
+        def one(held: jax.Array, following: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return following, self._block(held)
+
+        computed: jax.Array = lax.scan(one, blocks[0], jnp.roll(blocks, -1, axis=0))[1]
         return computed
 
     def _block(self, drawn: jax.Array) -> jax.Array:

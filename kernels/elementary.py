@@ -1,24 +1,179 @@
-"""Elementary functions that the compiler makes slower than they need be."""
+"""Elementary functions in straight lines of arithmetic, of which a compiler makes vector code, within two units in the last place.
+
+The compiler's own logarithm in float64, its log1p and its expm1 are several times slower, and in the kernels they are most of the work.
+
+Equation: e^z = 2^n·e^r with n = round(z/ln 2); ln u = k·ln 2 + ln(1 + f) with 1 + f in [√½, √2), where ln(1 + f) = 2·artanh(s) with
+s = f/(2 + f). Source: the reductions are those of Sun's fdlibm (1993); the polynomials interpolate at Chebyshev points.
+"""
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 
-def expm1(z: jax.Array) -> jax.Array:
-    """e^z − 1, shape and type of `z`, to about the last digit: in float32 by its series near zero, at two thirds of the compiler's work."""
-    return jnp.expm1(z) if z.dtype != jnp.float32 else _expm1(z)
+class _Format(NamedTuple):
+    """A floating-point format: its integers, the bits of its fraction, the offset of its exponent, and polynomials that suit its digits."""
+
+    integer: type[np.signedinteger]
+    fraction: int
+    offset: int
+    log_2_high: float
+    """ln 2 in so few bits that a multiple by an exponent is exact; the rest of it is log_2_low."""
+    log_2_low: float
+    exponential: tuple[float, ...]
+    """(e^r − 1 − r)/r² over |r| ≤ ln 2/2, from the constant term up."""
+    logarithm: tuple[float, ...]
+    """(2·artanh(s)/s − 2)/s² in powers of s², from the constant term up."""
+
+
+_FORMATS = {
+    "float32": _Format(
+        np.int32,
+        23,
+        127,
+        0.693145751953125,
+        1.428606765330187e-06,
+        (0.5, 0.166665766661199283, 0.0416665542129841503, 0.0083632328836826182, 0.00139262508314976117),
+        (0.666666850954290687, 0.39988757716604847, 0.295809859299744226),
+    ),
+    "float64": _Format(
+        np.int64,
+        52,
+        1023,
+        0.6931471803691238,
+        1.9082149292705877e-10,
+        (
+            0.500000000000000103,
+            0.166666666666666675,
+            0.0416666666666238205,
+            0.0083333333333300382,
+            0.00138888889173670806,
+            0.00019841269863171556,
+            0.0000248015210578682052,
+            2.75572682769056962e-6,
+            2.76202015910315488e-7,
+            2.5100472505694996e-8,
+        ),
+        (
+            0.666666666666666971,
+            0.399999999998988905,
+            0.285714286262538376,
+            0.222222110893794962,
+            0.181828924325368712,
+            0.153316117220550079,
+            0.14617807153417325,
+        ),
+    ),
+}
+
+
+def _polynomial(coefficients: tuple[float, ...], at: jax.Array) -> jax.Array:
+    """By pairs, and pairs of pairs (Estrin's scheme): half as many steps wait for one another as in Horner's."""
+    terms: list[jax.Array | float] = list(coefficients)
+    while len(terms) > 1:
+        pairs = [low + high * at for low, high in zip(terms[::2], terms[1::2], strict=False)]
+        terms = [*pairs, terms[-1]] if len(terms) % 2 else list(pairs)
+        at = at * at
+    return jnp.asarray(terms[0])
+
+
+def _power_of_two(exponent: jax.Array, kind: _Format, dtype: jnp.dtype) -> jax.Array:
+    """2^exponent of integers of the format, from 1 − offset (2^−offset is 0) to offset + 1 (which is +inf)."""
+    power: jax.Array = lax.bitcast_convert_type((exponent + kind.offset) << kind.fraction, dtype)
+    return power
+
+
+def _reduced_exponential(z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """2^n and e^r − 1, where e^z = 2^n·e^r."""
+    kind = _FORMATS[z.dtype.name]
+    # Beyond either end 2^n is 0 or +inf by itself. (Selections: a minimum that passes NaN on takes the compiler three times the work.)
+    low, high = -kind.offset * math.log(2), (kind.offset + 1) * math.log(2)
+    z = jnp.where(z < low, low, jnp.where(z > high, high, z))
+    number = jnp.floor(z * (1 / math.log(2)) + 0.5)
+    rest = (z - number * kind.log_2_high) - number * kind.log_2_low
+    # Beside so large a number the last bits are a whole number's: a conversion would have to look after those that are too large.
+    whole = lax.bitcast_convert_type(number + 1.5 * 2.0**kind.fraction, kind.integer)
+    return _power_of_two(whole, kind, z.dtype), rest + rest * rest * _polynomial(kind.exponential, rest)
+
+
+def _exponent(u: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """k and 2^(1 − k), with u·2^−k in [√½, √2), for u > 0 but the smallest and the largest, whose 2^−k is none."""
+    kind = _FORMATS[u.dtype.name]
+    bits = lax.bitcast_convert_type(u, kind.integer)
+    root = int(np.array(math.sqrt(0.5), u.dtype).view(kind.integer))
+    exponent = (bits - kind.integer(root)) >> kind.fraction
+    return exponent.astype(np.int32).astype(u.dtype), _power_of_two(1 - exponent, kind, u.dtype)
+
+
+def _joined_logarithm(exponent: jax.Array, excess: jax.Array) -> jax.Array:
+    """k·ln 2 + ln(1 + f), to the last digits of f where k = 0."""
+    kind = _FORMATS[excess.dtype.name]
+    share = excess / (2 + excess)
+    square = share * share
+    half = 0.5 * excess * excess
+    series = square * _polynomial(kind.logarithm, square)
+    return exponent * kind.log_2_high - ((half - (share * (half + series) + exponent * kind.log_2_low)) - excess)
+
+
+def exponentials(z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """e^z and e^z − 1 for z ≤ 0, each with all its digits, shape and type of `z` (float32 or float64)."""
+    scale, grown = _reduced_exponential(z)
+    return scale + scale * grown, scale * grown + (scale - 1)
+
+
+def log_total(total: jax.Array, excess: jax.Array, close: jax.Array) -> jax.Array:
+    """ln of `total` > 0, of which `excess` = total − 1 has all the digits where it is `close` to 1; shapes alike, float32 or float64."""
+    exponent, unit = _exponent(jnp.where(close, 1 + excess, total))
+    # 2^−k − 1 is exact, so that only the sum is rounded.
+    left = jnp.where(close, (0.5 * excess) * unit + (0.5 * unit - 1), (0.5 * total) * unit - 1)
+    return _joined_logarithm(exponent, left)
 
 
 @jax.custom_jvp
-def _expm1(z: jax.Array) -> jax.Array:
-    series = jnp.ones_like(z)
-    for term in range(8, 1, -1):
-        series = 1 + series * (z * (1 / term))
-    return jnp.where(jnp.abs(z) < 0.5, z * series, jnp.exp(z) - 1)
+def expm1(z: jax.Array) -> jax.Array:
+    """e^z − 1, shape and type of `z` (float32 or float64), with all its digits near 0."""
+    scale, grown = _reduced_exponential(z)
+    return jnp.where(scale < jnp.inf, scale * grown + (scale - 1), scale)
 
 
-@_expm1.defjvp
+@expm1.defjvp
 def _expm1_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
-    return _expm1(*primals), jnp.exp(primals[0]) * tangents[0]
+    return expm1(*primals), jnp.exp(primals[0]) * tangents[0]
+
+
+@jax.custom_jvp
+def log1p(y: jax.Array) -> jax.Array:
+    """ln(1 + y), shape and type of `y` (float32 or float64), with all its digits near 0: −inf at −1, NaN below, +inf at +inf.
+    Within a factor of 2 of the largest number it loses digits."""
+    exponent, unit = _exponent(1 + y)
+    found = _joined_logarithm(exponent, (0.5 * y) * unit + (0.5 * unit - 1))
+    return jnp.where(y > -1, jnp.where(y < jnp.inf, found, y), jnp.where(y == -1, -jnp.inf, jnp.nan))
+
+
+@log1p.defjvp
+def _log1p_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    return log1p(*primals), tangents[0] / (1 + primals[0])
+
+
+def log(u: jax.Array) -> jax.Array:
+    """ln u, shape and type of `u` (float32 or float64): −inf at 0, NaN below, +inf at +inf. Numbers within a factor of 2 of the largest or
+    the smallest normal one, or beyond, lose digits."""
+    return _log(u) if u.dtype == jnp.float64 else jnp.log(u)
+
+
+@jax.custom_jvp
+def _log(u: jax.Array) -> jax.Array:
+    exponent, unit = _exponent(u)
+    found = _joined_logarithm(exponent, (0.5 * u) * unit - 1)
+    return jnp.where(u >= np.finfo(np.float64).tiny, jnp.where(u < jnp.inf, found, u), jnp.where(u >= 0, -jnp.inf, jnp.nan))
+
+
+@_log.defjvp
+def _log_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    return log(*primals), tangents[0] / primals[0]

@@ -85,7 +85,8 @@ class Study:
     @cached_property
     def budget(self) -> Budget:
         """The sizes of loops as far as they follow from the bounds alone."""
-        return replace(self.model.budget(self.options, self.bounds, self.tolerance), furthest=self.outcomes.furthest)
+        found = self.model.budget(self.options, self.bounds, self.tolerance)
+        return replace(found, furthest=self.outcomes.furthest, compact=jax.default_backend() == "cpu")
 
     @cached_property
     def work(self) -> Budget:

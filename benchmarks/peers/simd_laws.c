@@ -1,10 +1,11 @@
-/* Two growth laws by hand in C, with the steps that the kernels take: what a compiler makes of loops over lanes that are written for it.
+/* Three growth laws by hand in C, with the steps that the kernels take: what a compiler makes of loops over lanes that are written for it.
 
    Compiled twice, with REAL float and double, at -O3 -march=native -ffast-math, where exp and log become vector instructions. Lanes are
    taken in blocks that stay in the first-level cache; every loop over lanes is innermost. A block ends with its slowest lane, as the
    kernels' blocks do.
 
-   dates: labour alone and a linear ceiling by quadrature. In w = -ln(1 - x/X), ln T = ln T0 - lambda ln2 x + b w, b = lambda/r X ln2.
+   dates: labour, or constant elasticity of substitution, and a linear ceiling by quadrature: ln T = ln T0 - lambda ln I - b ln(1 - x/X),
+   b = lambda*share/r X ln2.
    levels: constant elasticity of substitution, a linear ceiling and growing hardware by Tsitouras' (2011) Runge-Kutta steps of order 5
    in the mixed clock ds = (1/D + dw/dt) dt. Each lane chooses its steps; those to a month that is asked are taken in time. */
 
@@ -24,75 +25,37 @@ static inline REAL way(REAL w) { /* 1 - e^-w without losing the digits of a smal
     return fabs(z) < (REAL)0.5 ? -z * series : 1 - EXP(z);
 }
 
-/* A date that is not reached is NEVER, a large number: fast mathematics has no infinity.
-   direct: edges[count + 1] in doublings and, for each piece, the row of out that its end is the date of, or -1.
-   bends: pairs of unevenness and widest panel. beyond: the last level, dated by panels (none if negative). */
-void dates(long lanes, const REAL *returns, const REAL *first, const REAL *lambda, const REAL *ceiling, REAL horizon, int count,
-           const REAL *edges, const int *ends, REAL beyond, int panels, int nodes, const REAL *node, const REAL *weight, REAL resolution,
-           const REAL *bends, REAL *out)
+/* Research input, ln: labour, or labour and compute that stands still at a constant elasticity of substitution (rho != 0). */
+static inline REAL input_of(REAL x, REAL share, REAL rho)
 {
-    const REAL small = LOG(resolution / 10);
-    for (long begin = 0; begin < lanes; begin += WIDTH) {
-        row lt0, p, b, X, lX, time, w, t, lg, slope, goal;
-        LANES {
-            long i = begin + l;
-            p[l] = lambda[i] * LN2; X[l] = ceiling[i]; lX[l] = LOG(X[l]); lt0[l] = LOG(first[i]);
-            b[l] = lambda[i] / returns[i] * X[l] * LN2; time[l] = 0;
-        }
-        for (int piece = 0; piece < count; piece++) {
-            REAL start = edges[piece], width = edges[piece + 1] - start;
-            row sum; LANES sum[l] = 0;
-            for (int k = 0; k < nodes; k++) {
-                REAL x = start + width * node[k];
-                LANES sum[l] += weight[k] * EXP(lt0[l] - p[l] * x - b[l] * LOG(1 - x / X[l]));
-            }
-            LANES time[l] += width * sum[l];
-            if (ends[piece] >= 0) LANES out[ends[piece] * lanes + begin + l] = time[l] > horizon ? NEVER : time[l];
-        }
-        if (beyond < 0) continue;
-        row date;
-        LANES {
-            goal[l] = -LOG(1 - beyond / X[l]); w[l] = 0; t[l] = 0; date[l] = NEVER;
-            lg[l] = lt0[l] + lX[l]; slope[l] = b[l] - p[l] * X[l] - 1;
-        }
-        for (int panel = 0; panel < panels; panel++) {
-            row end; int going = 0;
-            LANES {
-                REAL below = most(small + LOG(most(t[l], (REAL)1e-30)) - lg[l], 0), allowed = 8 + below;
-                REAL steep = most(fabs(slope[l]), (REAL)1e-6), uneven = 0, width = least(allowed / steep, 1000);
-                for (int probe = 0; probe < 2; probe++) {
-                    REAL at = w[l] + (probe ? (REAL)0.5 : 1) * width, there = b[l] - p[l] * X[l] * EXP(-at) - 1;
-                    steep = most(steep, fabs(there)); uneven = most(uneven, fabs(there - slope[l]));
-                    width = least(width, allowed / steep);
-                }
-                for (int k = 0; k < 2; k++) width = (uneven > bends[2 * k]) & (below == 0) ? least(width, bends[2 * k + 1]) : width;
-                int over = (uneven < bends[2]) & (EXP(lg[l]) < -slope[l] * t[l] * resolution);
-                int goes = (t[l] < horizon) & (w[l] < goal[l]) & !over;
-                end[l] = goes ? w[l] + width : w[l];
-                going |= goes;
-            }
-            if (!going) break;
-            row sum, last; LANES { sum[l] = 0; last[l] = 0; }
-            for (int k = 0; k < nodes; k++) LANES {
-                REAL at = w[l] + (end[l] - w[l]) * node[k];
-                sum[l] += weight[k] * EXP(lt0[l] + lX[l] - p[l] * X[l] * way(at) + (b[l] - 1) * at);
-            }
-            int passed = 0;
-            LANES passed |= (end[l] >= goal[l]) & (w[l] < goal[l]);
-            if (passed) for (int k = 0; k < nodes; k++) LANES {
-                REAL at = w[l] + (goal[l] - w[l]) * node[k];
-                last[l] += weight[k] * EXP(lt0[l] + lX[l] - p[l] * X[l] * way(at) + (b[l] - 1) * at);
-            }
-            LANES {
-                date[l] = (end[l] >= goal[l]) & (w[l] < goal[l]) ? t[l] + (goal[l] - w[l]) * last[l] : date[l];
-                t[l] += (end[l] - w[l]) * sum[l]; w[l] = end[l];
-                lg[l] = lt0[l] + lX[l] - p[l] * X[l] * way(w[l]) + (b[l] - 1) * w[l];
-                slope[l] = b[l] - p[l] * X[l] * EXP(-w[l]) - 1;
-            }
-        }
-        LANES out[ends[count] * lanes + begin + l] = date[l] > horizon ? NEVER : date[l];
-    }
+    return LOG(share * EXP(rho * LN2 * x) + 1 - share) / rho;
 }
+
+/* Dates: out[questions][lanes]; one that is not reached is NEVER, a large number: fast mathematics has no infinity.
+   Points and their weights, in doublings, from begins[question] to begins[question + 1] lead from one question to the next. */
+#define DATES(NAME, INPUT)                                                                                                              \
+    void NAME(long lanes, const REAL *returns, const REAL *first, const REAL *lambda, const REAL *ceiling, const REAL *rho, REAL share,  \
+              REAL horizon, int questions, const int *begins, const REAL *point, const REAL *weight, REAL *out)                          \
+    {                                                                                                                                    \
+        for (long begin = 0; begin < lanes; begin += WIDTH) {                                                                            \
+            row lt0, lam, b, per, r, time;                                                                                               \
+            LANES {                                                                                                                      \
+                long i = begin + l;                                                                                                      \
+                lam[l] = lambda[i]; per[l] = 1 / ceiling[i]; lt0[l] = LOG(first[i]); r[l] = rho[i];                                      \
+                b[l] = lambda[i] * share / returns[i] * ceiling[i] * LN2; time[l] = 0;                                                   \
+            }                                                                                                                            \
+            for (int question = 0; question < questions; question++) {                                                                   \
+                for (int k = begins[question]; k < begins[question + 1]; k++) {                                                          \
+                    REAL x = point[k];                                                                                                   \
+                    LANES time[l] += weight[k] * EXP(lt0[l] - lam[l] * INPUT - b[l] * LOG(1 - x * per[l]));                              \
+                }                                                                                                                        \
+                LANES out[question * lanes + begin + l] = time[l] > horizon ? NEVER : time[l];                                           \
+            }                                                                                                                            \
+        }                                                                                                                                \
+    }
+
+DATES(dates_of_labour, (LN2 * x))
+DATES(dates_of_ces, input_of(x, share, r[l]))
 
 #define STAGES 7
 static const double A[STAGES][6] = {

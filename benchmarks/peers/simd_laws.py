@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import shutil
 import subprocess
 import tempfile
@@ -16,10 +17,9 @@ from numpy.typing import NDArray
 
 from benchmarks.laws import Law
 from kernels.solvers.budget import Budget
-from kernels.solvers.panels import direct_edges
-from kernels.solvers.quadrature import BENDS
+from kernels.solvers.panels import direct_panels, gauss_legendre
 
-LAWS = ("labour, linear ceiling", "CES, linear ceiling, growing hardware")
+LAWS = ("labour, linear ceiling", "CES, linear ceiling", "CES, linear ceiling, growing hardware")
 """The laws that are written in C."""
 
 NEVER = 1e30
@@ -49,6 +49,17 @@ def _library(precision: str) -> ctypes.CDLL:
         return ctypes.CDLL(str(built))
 
 
+class _Call:
+    """A function of the library with its arguments, whose arrays are `held`, and what it fills."""
+
+    def __init__(self, function: Any, held: tuple[Any, ...], out: NDArray[Any], *arguments: Any) -> None:
+        self._function, self._held, self._out, self._arguments = function, held, out, arguments
+
+    def __call__(self) -> NDArray[Any]:
+        self._function(*self._arguments)
+        return self._out
+
+
 class SimdLaw:
     """Answers of a law that is written in C for parameters (drawn, lanes), with the steps of a budget of the kernels'."""
 
@@ -58,56 +69,49 @@ class SimdLaw:
         self.lanes = drawn.shape[1] // (threads * _WIDTH) * threads * _WIDTH
         given = {name: row[: self.lanes].astype(kind) for name, row in law.parameters(drawn).items()}
         self._pool, share = ThreadPoolExecutor(threads), self.lanes // threads
-        call = self._dates if law.levels else self._levels
+        prepare = self._dates if law.levels else self._levels
         self._calls = [
-            lambda index=index: call(
-                law, budget, {name: row[index * share : (index + 1) * share].copy() for name, row in given.items()}, share, kind
-            )
+            prepare(law, budget, {name: row[index * share : (index + 1) * share].copy() for name, row in given.items()}, share, kind)
             for index in range(threads)
         ]
 
     def run(self) -> NDArray[Any]:
         """(questions, lanes), with `NEVER` for a date that is not reached."""
-        return np.concatenate(list(self._pool.map(lambda call: call(), self._calls)), axis=1)
+        return np.concatenate(list(self._pool.map(_Call.__call__, self._calls)), axis=1)
 
     def answers(self) -> NDArray[Any]:
         """The same, with infinity for a date that is not reached."""
         found = self.run()
         return np.where(found < NEVER, found, np.inf)
 
-    def _dates(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> NDArray[Any]:
-        direct = [level for level in law.levels if level <= budget.direct]
-        beyond = [level for level in law.levels if level > budget.direct]
-        assert len(beyond) <= 1
-        edges, ends = [0.0], []
-        for row, level in enumerate(direct):
-            pieces = direct_edges(edges[-1], level, budget)[1:]
-            edges += pieces
-            ends += [-1] * (len(pieces) - 1) + [row]
-        nodes, weights = np.polynomial.legendre.leggauss(budget.nodes)
-        points = (np.asarray(values, kind) for values in ((nodes + 1) / 2, weights / 2, np.ravel(BENDS[kind.name])))
-        node, weight, bends = points
+    def _dates(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> _Call:
+        assert max(law.levels) <= budget.direct, "the C kernel has no panels close to a ceiling"
+        begins, points, weights = [0], [], []
+        for start, end in itertools.pairwise((0.0, *law.levels)):
+            edges, nodes = direct_panels(start, end, budget)
+            shares, parts = gauss_legendre(nodes, np.dtype(np.float64))
+            for low, high in itertools.pairwise(edges):
+                points.append((low + (high - low) * shares).astype(kind))
+                weights.append(((high - low) * parts).astype(kind))
+            begins.append(begins[-1] + nodes * (len(edges) - 1))
         out = np.empty((len(law.levels), lanes), kind)
-        held, rows = np.asarray(edges, kind), np.asarray([*ends, len(law.levels) - 1], np.int32)
-        self._library.dates(
+        is_ces = law.options.get("research_input") == "ces"
+        held = np.asarray(begins, np.int32), np.concatenate(points), np.concatenate(weights)
+        names = ("returns", "initial_doubling_time", "parallel_exponent", "distance_to_limits", "substitution_parameter")
+        return _Call(
+            self._library.dates_of_ces if is_ces else self._library.dates_of_labour,
+            (given, *held),
+            out,
             ctypes.c_long(lanes),
-            *(_pointer(given[name]) for name in ("returns", "initial_doubling_time", "parallel_exponent", "distance_to_limits")),
+            *(_pointer(given[name]) for name in names),
+            self._real(float(given["labour_share"][0]) if is_ces else 1.0),
             self._real(float(given["horizon"][0])),
-            len(ends),
-            _pointer(held),
-            _pointer(rows),
-            self._real(beyond[0] if beyond else -1.0),
-            budget.steps,
-            budget.nodes,
-            _pointer(node),
-            _pointer(weight),
-            self._real(1e-7 if kind == np.float32 else 1e-16),
-            _pointer(bends),
+            len(law.levels),
+            *(_pointer(row) for row in held),
             _pointer(out),
         )
-        return out
 
-    def _levels(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> NDArray[Any]:
+    def _levels(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> _Call:
         out, asked = np.empty((len(law.times), lanes), kind), np.asarray(law.times, kind)
         names = (
             "returns",
@@ -117,7 +121,10 @@ class SimdLaw:
             "substitution_parameter",
             "hardware_doublings_per_year",
         )
-        self._library.levels(
+        return _Call(
+            self._library.levels,
+            (given, asked),
+            out,
             ctypes.c_long(lanes),
             *(_pointer(given[name]) for name in names),
             self._real(float(given["labour_share"][0])),
@@ -127,7 +134,6 @@ class SimdLaw:
             4 * budget.steps,
             _pointer(out),
         )
-        return out
 
 
 def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:

@@ -17,7 +17,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from kernels.elementary import expm1
+from kernels.elementary import exponentials, log_total
 
 _LEAST = 1e-30
 """A share that is lifted, by e to the power below."""
@@ -45,19 +45,9 @@ def log_ces(
 @jax.custom_jvp
 def _log_joint(smaller: jax.Array, larger: jax.Array, decay: jax.Array) -> jax.Array:
     """ln(larger + smaller·e^decay) of two shares of 1, decay ≤ 0."""
-    _, total, _ = _joint(smaller, larger, decay)
-    # Where the terms are close the sum is about 1, whose logarithm keeps no digits of what it differs by: Kahan's correction.
-    excess = smaller * expm1(decay)
-    # Not 1 + excess, less 1 below: the compiler would take that for the excess itself.
-    rounded = (2 + 2 * excess) * 0.5
-    close = decay > -1
-    logarithm = jnp.log(jnp.where(close, rounded, total))
-    lost = jnp.where(rounded == 1, 1, rounded - 1)
-    series = excess * (1 - excess * (0.5 - excess * (1 / 3 - excess / 4)))
-    # By the series where its fifth term is below the last digit.
-    few = 0.02 if decay.dtype == jnp.float32 else 1e-4
-    near = jnp.where(jnp.abs(excess) < few, series, logarithm * (excess / lost))
-    return jnp.where(close, near, logarithm - jnp.where(larger < _LEAST, _LOG_LIFT, 0))
+    total, excess, _, tiny = _joint(smaller, larger, decay)
+    # Where the terms are close the sum is about 1, and keeps no digits of what it differs by.
+    return log_total(total, excess, excess > -0.5) - jnp.where(tiny, _LOG_LIFT, 0)
 
 
 @_log_joint.defjvp
@@ -65,20 +55,23 @@ def _log_joint_jvp(
     primals: tuple[jax.Array, jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
     smaller, larger, decay = primals
-    power, total, lift = _joint(smaller, larger, decay)
+    total, _, (power, less_one), tiny = _joint(smaller, larger, decay)
     by_smaller, by_larger, by_decay = tangents
+    lift = jnp.where(tiny, math.exp(_LOG_LIFT), 1)
     # Close together, where the shares change by opposite amounts, of which nothing may be left over: it would be divided by a ρ near 0.
-    weights = jnp.where(decay > -1, expm1(decay) * by_smaller, power * by_smaller + lift * by_larger)
+    weights = jnp.where(decay > -1, less_one * by_smaller, power * by_smaller + lift * by_larger)
     change = (power * smaller * by_decay + weights) / total
     return _log_joint(smaller, larger, decay), change
 
 
-def _joint(smaller: jax.Array, larger: jax.Array, decay: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """e^decay, larger + smaller·e^decay, and by what both are multiplied: a share of nearly 0 is lifted out of what underflows."""
+def _joint(smaller: jax.Array, larger: jax.Array, decay: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, jax.Array], jax.Array]:
+    """larger + smaller·e^decay, what it is more than 1, e^decay and e^decay − 1, and whether the total and e^decay are lifted: a share of
+    nearly 0 is lifted out of what underflows."""
     tiny = (larger < _LEAST) & (decay <= -1)
-    lift = jnp.where(tiny, math.exp(_LOG_LIFT), 1).astype(decay.dtype)
-    power = jnp.exp(jnp.where(tiny, decay + _LOG_LIFT, decay))
-    return power, jnp.maximum(larger, 1e-37) * lift + smaller * power, lift
+    power, less_one = exponentials(jnp.where(tiny, decay + _LOG_LIFT, decay))
+    lifted = jnp.maximum(larger, 1e-37)
+    lifted = jnp.where(tiny, lifted * math.exp(_LOG_LIFT), lifted)
+    return lifted + smaller * power, smaller * less_one, (power, less_one), tiny
 
 
 def log_research_input(

@@ -80,13 +80,14 @@ def _panels(options: Options, bounds: Bounds, tolerance: float) -> Budget:
         local = lowest if options["ceiling"] == "constant" else lowest * (1 - way)
         return exponent * math.log(2) * max(1.0, share / local) + added
 
-    budget = panels_for(tolerance, steepest, nearest, deepest=exponent * math.log(2) * bounds["distance_to_limits"][1])
+    deepest = exponent * math.log(2) * bounds["distance_to_limits"][1]
     if options["research_input"] != "ces":
-        return budget
-    # Measured: panels through the passage from labour to compute, and nodes for its curve.
-    reach = math.pi / (max(abs(rho) for rho in (*_substitution_bounds(bounds), 1e-3)) * math.log(2))
-    pitches = tuple((level, min(pitch, reach / 2)) for level, pitch in budget.pitches)
-    return replace(budget, steps=budget.steps + 40, nodes=max(budget.nodes, 12), pitches=pitches)
+        return panels_for(tolerance, steepest, nearest, deepest)
+    # Where research input passes from labour to compute, the nearest that the law has a singularity off the real line (`BareLaw.bend`).
+    aside = math.pi / (max(abs(rho) for rho in (*_substitution_bounds(bounds), 1e-3)) * math.log(2))
+    budget = panels_for(tolerance, steepest, nearest, deepest, aside=aside)
+    # Measured: panels through the passage, and nodes for its curve.
+    return replace(budget, steps=budget.steps + 40, nodes=max(budget.nodes, 12))
 
 
 class GrowthLaw(Model):

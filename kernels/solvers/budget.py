@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """A number of doublings, and what bounds a panel there in every trajectory: the steepest that ln T is from there on to the next place
+    (a doubling⁻¹), and the distances in doublings to the nearest singularity ahead, and to the nearest off the real line."""
+
+    level: float
+    steepest: float
+    ahead: float
+    aside: float = math.inf
 
 
 @dataclass(frozen=True)
 class Budget:
     """`steps` steps or panels, and `nodes` points a panel where the solver has panels.
 
-    Levels up to `direct` doublings are far from every ceiling and may be integrated from the start, in panels no wider than `pitches`:
-    pairs of a level and the doublings allowed there.
+    `accuracy` is the relative error that a panel may have. Levels up to `direct` doublings are far from every ceiling and may be integrated
+    from the start, in panels whose widths and points follow from the `places`; in an audit, with `finer` times the points.
     `tolerance` is the relative error asked of solvers that choose their steps by it, and `furthest` the doublings beyond which nothing
     is asked. `refinements` says how often the grid of a random path is halved; the path stays the same. `compact` programs have loops
-    where others are written out: they compile sooner and run slower.
+    where others are written out: on a CPU they compile sooner and are as fast; an accelerator keeps what is written out in registers.
     """
 
     steps: int
     nodes: int = 1
+    accuracy: float = 1e-15
     direct: float = 0.0
-    pitches: tuple[tuple[float, float], ...] = ()
+    places: tuple[Place, ...] = ()
+    finer: int = 1
     tolerance: float = 0.0
     furthest: float = math.inf
     refinements: int = 0
-    compact: bool = False
+    compact: bool = True
 
     def doubled(self) -> Budget:
         """The work of the audit: twice the steps and twice the points in each; a hundredth of the error where steps are chosen by it.
@@ -34,4 +47,4 @@ class Budget:
         """
         if self.tolerance:
             return replace(self, steps=6 * self.steps, tolerance=self.tolerance / 100)
-        return replace(self, steps=2 * self.steps, nodes=2 * self.nodes if self.nodes > 1 else 1, compact=True)
+        return replace(self, steps=2 * self.steps, nodes=2 * self.nodes if self.nodes > 1 else 1, finer=2 * self.finer, compact=True)

@@ -14,7 +14,6 @@ are smooth but for a kink, where a panel ends.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,11 +22,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from kernels.elementary import expm1
+from kernels.elementary import expm1, log, log1p
 from kernels.solvers.budget import Budget
-from kernels.solvers.panels import CHANGE, direct_edges, gauss_legendre, weighted_sum
+from kernels.solvers.panels import CHANGE, direct_panels, gauss_legendre, stretch, weighted_sum
 from kernels.solvers.search import best_of, root_of, sign_change
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
 from kernels.solvers.windows import Pieces, fastest_stretch
@@ -87,6 +87,11 @@ class QuadratureSolution(Solution):
     bend: tuple[jax.Array, jax.Array] | None = None
     single: bool = True
 
+    def __post_init__(self) -> None:
+        # Whatever the law computes once and keeps it must not compute within a loop, first.
+        zero = jnp.zeros_like(self.horizon)
+        self.log_doubling_time(zero, zero)
+
     @property
     def _mapped(self) -> jax.Array | None:
         """The ceiling, where w is not just x."""
@@ -108,7 +113,7 @@ class QuadratureSolution(Solution):
         # The difference is exact near the ceiling, where 1 − x/X would have lost its digits.
         left = jnp.maximum(self._mapped - level, 0) / self._mapped
         near = left < 0.5
-        return -jnp.where(near, jnp.log(left), jnp.log1p(-jnp.where(near, 0, level / self._mapped)))
+        return -jnp.where(near, log(left), log1p(-jnp.where(near, 0, level / self._mapped)))
 
     def log_time(self, w: jax.Array) -> jax.Array:
         """ln T at w."""
@@ -116,7 +121,7 @@ class QuadratureSolution(Solution):
 
     def _log_integrand(self, w: jax.Array) -> jax.Array:
         """ln dt/dw at w."""
-        return self.log_time(w) if self._mapped is None else self.log_time(w) + jnp.log(self._mapped) - w
+        return self.log_time(w) if self._mapped is None else self.log_time(w) + log(self._mapped) - w
 
     def _with_slope(self, w: jax.Array) -> tuple[jax.Array, jax.Array]:
         """ln dt/dw at w, and its slope."""
@@ -125,7 +130,7 @@ class QuadratureSolution(Solution):
         # dx/dw and d ln(1 − x/X)/dw are known: only the law itself is differentiated.
         place, direction = (self._level(w), -w), (self._mapped * jnp.exp(-w), -jnp.ones_like(w))
         log_time, slope = jax.jvp(self.log_doubling_time, place, direction)
-        return log_time + jnp.log(self._mapped) - w, slope - 1
+        return log_time + log(self._mapped) - w, slope - 1
 
     def _slope(self, w: jax.Array) -> jax.Array:
         return self._with_slope(w)[1]
@@ -134,16 +139,11 @@ class QuadratureSolution(Solution):
         """Months between two values of w with no kink between them, shape as theirs."""
         nodes, weights = gauss_legendre(self.budget.nodes, self.horizon.dtype)
         width = end - start
-        if self.budget.compact:
-            points, shares = jnp.asarray(nodes), jnp.asarray(weights)
 
-            def add(node: jax.Array, total: jax.Array) -> jax.Array:
-                return total + shares[node] * jnp.exp(self._log_integrand(start + width * points[node]))
+        def rate(node: jax.Array) -> jax.Array:
+            return jnp.exp(self._log_integrand(start + width * node))
 
-            summed: jax.Array = lax.fori_loop(0, len(nodes), add, jnp.zeros_like(width))
-            return width * summed
-        # One array a node: of slices of one array, inside a loop, the compiler makes scalar code.
-        return width * weighted_sum(weights, (jnp.exp(self._log_integrand(start + width * node)) for node in nodes))
+        return width * weighted_sum(weights, (nodes,), rate, width, self.budget.compact)
 
     # --- the panels ------------------------------------------------------------------------------------------------------------------
 
@@ -165,9 +165,9 @@ class QuadratureSolution(Solution):
         goal = self._coordinate(jnp.full_like(self.horizon, min(self.budget.furthest, MOST_DOUBLINGS)))
 
         def panel(walk: _Walk) -> _Walk:
-            place, (w, time, log, slope), _, rows = walk
+            place, (w, time, log_rate, slope), _, rows = walk
             # ln of how far the integrand is below what matters beside the time already elapsed.
-            below = jnp.maximum(small + jnp.log(time) - log, 0)
+            below = jnp.maximum(small + log(time) - log_rate, 0)
             allowed = CHANGE + below
             # The law need not be defined beyond its end, nor be the same function beyond a kink.
             stop = end if kink is None else jnp.where(w < kink, jnp.minimum(kink, end), end)
@@ -189,27 +189,29 @@ class QuadratureSolution(Solution):
                     width = jnp.where((uneven > unevenness) & (below == 0), jnp.minimum(width, widest), width)
             if self.bend is not None:
                 middle, reach = self.bend
-                # Half of the way keeps the nodes' error below that of the exponential.
-                smooth = jnp.hypot(self._level(w) - middle, reach) / 2
+                least = stretch(self.budget.nodes, self.budget.accuracy)
+                away = jnp.hypot(self._level(w) - middle, reach)
+                # The sum of the distances to both ends is at least the one from here and the nearest, or what the width leaves of twice it.
+                smooth = jnp.maximum((away + reach) / least, 2 * away / (1 + least))
                 width = jnp.minimum(width, smooth if self._mapped is None else smooth / (self._mapped * jnp.exp(-w)))
             # A date does not depend on where its panels end, but for the end of the law and a kink of it.
             after = jnp.where(width < furthest, lax.stop_gradient(w + width), stop)
             # Nothing is left to add where an exponential has decayed.
-            over = (uneven < BENDS[dtype.name][-1][0]) & (jnp.exp(log) < -slope * time * resolution)
+            over = (uneven < BENDS[dtype.name][-1][0]) & (jnp.exp(log_rate) < -slope * time * resolution)
             after = jnp.where((time < self.horizon) & (w < goal) & ~over, after, w)
             moved = jnp.any(after > w)
             time = time + self._integral(w, after)
-            log, slope = self._with_slope(after)
+            log_rate, slope = self._with_slope(after)
             rows = tuple(
-                lax.dynamic_update_index_in_dim(row, value, place + 1, 0) for row, value in zip(rows, (after, time, log), strict=True)
+                lax.dynamic_update_index_in_dim(row, value, place + 1, 0) for row, value in zip(rows, (after, time, log_rate), strict=True)
             )
-            return _Walk(place + 1, (after, time, log, slope), moved, rows)
+            return _Walk(place + 1, (after, time, log_rate, slope), moved, rows)
 
         zero = jnp.zeros_like(self.horizon)
-        log, slope = self._with_slope(zero)
+        log_rate, slope = self._with_slope(zero)
         count = self.budget.steps
-        rows = tuple(jnp.zeros((count + 1, *zero.shape), dtype).at[0].set(value) for value in (zero, zero, log))
-        begin = _Walk(jnp.int32(0), (zero, zero, log, slope), jnp.asarray(True), rows)
+        rows = tuple(jnp.zeros((count + 1, *zero.shape), dtype).at[0].set(value) for value in (zero, zero, log_rate))
+        begin = _Walk(jnp.int32(0), (zero, zero, log_rate, slope), jnp.asarray(True), rows)
         # As many panels as the trajectory needs that needs most.
         walked: _Walk = lax.while_loop(lambda walk: walk.going & (walk.place < count), panel, begin)
         edges, times, logs = walked.rows
@@ -218,9 +220,9 @@ class QuadratureSolution(Solution):
     @cached_property
     def _arrival(self) -> jax.Array:
         """Months to the end of software: the ceiling, or 1000 doublings; +inf where it is not met within the panels."""
-        *_, edge, time, log, slope = self._panels
+        *_, edge, time, log_rate, slope = self._panels
         # Beyond the last panel the integrand decays exponentially.
-        tail = jnp.where(slope < 0, jnp.exp(log) / jnp.maximum(-slope, 1e-30), jnp.inf)
+        tail = jnp.where(slope < 0, jnp.exp(log_rate) / jnp.maximum(-slope, 1e-30), jnp.inf)
         resolved = tail < time * (1e-6 if self._narrow else 1e-12)
         arrival = jnp.where(resolved, time + tail, jnp.inf)
         return arrival if self._mapped is not None else jnp.where(edge >= self._end, time, arrival)
@@ -275,39 +277,42 @@ class QuadratureSolution(Solution):
         found: dict[float, jax.Array] = {}
         time, before = jnp.zeros_like(self.horizon), 0.0
         for level in levels:
-            for start, end in itertools.pairwise(direct_edges(before, level, self.budget)):
-                time = time + self._direct_integral(start, end)
+            if level > before:
+                time = time + self._direct_integral(before, level)
             found[level], before = jnp.where(time > self.horizon, jnp.inf, time), level
         return found
 
     def _direct_integral(self, start: float, end: float) -> jax.Array:
         """Months between two levels that are far from every ceiling, shape (lanes,)."""
         dtype = self.horizon.dtype
-        nodes, weights = gauss_legendre(self.budget.nodes, dtype)
-        if self._mapped is not None and not self._narrow:
-            # In w, which spares a logarithm a node: in float64 that is most of the work.
-            first, last = (self._coordinate(jnp.full_like(self.horizon, level)) for level in (start, end))
-            # Kept apart, or both would be computed again at every node.
-            kept: Callable[..., tuple[jax.Array, jax.Array]] = lax.optimization_barrier
-            first, last = kept((first, last))
-            rows = jnp.exp(self._log_integrand(first + (last - first) * nodes.reshape(-1, 1)))
-            months: jax.Array = (last - first) * weighted_sum(weights, rows)
-            return months
-        # Few levels are asked, outside loops: arrays of all the points compile fastest here.
-        column = nodes.reshape(-1, 1)
-        if self.kink is None:
-            points = (start + (end - start) * nodes.astype(float)).astype(dtype)
-            rows = self._time_at(jnp.broadcast_to(points[:, None], (len(points), *self.horizon.shape)))
-            return weighted_sum(weights * dtype.type(end - start), rows)
-        kink = jnp.clip(self.kink, start, end)
-        below, above = kink - start, end - kink
-        before = below * weighted_sum(weights, self._time_at(start + below * column))
-        return before + above * weighted_sum(weights, self._time_at(kink + above * column))
+        edges, count = direct_panels(start, end, self.budget)
+        points, parts = gauss_legendre(count, np.dtype(np.float64))
+        low, width = np.repeat(edges[:-1], count), np.repeat(np.diff(edges), count)
+        shares, weights = np.tile(points, len(edges) - 1), np.tile(parts, len(edges) - 1)
 
-    def _time_at(self, x: jax.Array) -> jax.Array:
-        """T at levels far from every ceiling, months."""
-        log_remaining = jnp.zeros_like(x) if self._mapped is None else jnp.log(1 - x / self._mapped)
-        return jnp.exp(self.log_doubling_time(x, log_remaining))
+        def time_at(x: jax.Array) -> jax.Array:
+            level = jnp.broadcast_to(x, self.horizon.shape)
+            if self._mapped is None:
+                left = jnp.zeros_like(level)
+            elif end <= self.budget.places[0].ahead / 2:
+                left = log1p(-(level / self._mapped))
+            else:
+                # The difference is exact where little is left: of an error in it the law takes a high power.
+                left = log((self._mapped - level) / self._mapped)
+            return jnp.exp(self.log_doubling_time(level, left))
+
+        if self.kink is None:
+            places, months = (low + width * shares).astype(dtype), (width * weights).astype(dtype)
+            return weighted_sum(months, (places,), time_at, self.horizon, self.budget.compact)
+        kink = self.kink
+
+        def around(low: jax.Array, high: jax.Array, share: jax.Array) -> jax.Array:
+            bend = jnp.clip(kink, low, high)
+            below, above = bend - low, high - bend
+            return below * time_at(low + below * share) + above * time_at(bend + above * share)
+
+        rows = tuple(row.astype(dtype) for row in (low, low + width, shares))
+        return weighted_sum(weights.astype(dtype), rows, around, self.horizon, self.budget.compact)
 
     def level_at(self, time: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Doublings by times that differ among lanes, and the pace then, each of the shape (…, lanes) of `time`."""
@@ -318,17 +323,17 @@ class QuadratureSolution(Solution):
         # Newton's method in the variable in which an exponential integrand is exact: z = (e^(sδ) − 1)/s.
         slope = (log_end - log_start) / width
         slope = jnp.where(jnp.abs(slope * width) < 1e-3, 1e-3 / width, slope)
-        most = jnp.expm1(slope * width) / slope
+        most = expm1(slope * width) / slope
 
         def search() -> jax.Array:
             def improve(_: int, z: jax.Array) -> jax.Array:
-                offset = jnp.log1p(slope * z) / slope
+                offset = log1p(slope * z) / slope
                 miss = self._integral(start, start + offset) - wanted
                 return jnp.clip(z - miss * jnp.exp(slope * offset - self._log_integrand(start + offset)), 0, most)
 
             first = jnp.clip(wanted * jnp.exp(-log_start), 0, most)
             z = lax.fori_loop(0, 6 if self._narrow else 8, improve, first)
-            return start + jnp.log1p(slope * z) / slope
+            return start + log1p(slope * z) / slope
 
         w = root_of(lambda w: self._integral(start, w) - wanted, search, start, end)
         arrived = time >= self._arrival
@@ -390,7 +395,7 @@ class QuadratureSolution(Solution):
         change = log_integrand[1:] - log_integrand[:-1]
         change = jnp.where(jnp.abs(change) < 1e-3, 1e-3, change)
         top = jnp.maximum(log_integrand[1:], log_integrand[:-1]).reshape(count, _PARTS, -1)
-        exponential = -jnp.expm1(-jnp.abs(change)).reshape(top.shape) / jnp.abs(change).reshape(top.shape)
+        exponential = -expm1(-jnp.abs(change)).reshape(top.shape) / jnp.abs(change).reshape(top.shape)
         shares = exponential * jnp.exp(top - jnp.max(top, axis=1, keepdims=True))
         months = shares / jnp.sum(shares, axis=1, keepdims=True) * (times[1:] - times[:-1])[:, None]
         before = jnp.cumsum(months, axis=1) - months
@@ -426,14 +431,14 @@ class QuadratureSolution(Solution):
 
         def rising(width: jax.Array) -> jax.Array:
             left = left_at_start(width)
-            log_remaining, start = jnp.log(left / ceiling), ceiling - left
+            log_remaining, start = log(left / ceiling), ceiling - left
             return self.log_doubling_time(start + amounts, log_remaining - width) - self.log_doubling_time(start, log_remaining)
 
-        first = -jnp.log1p(-amounts / ceiling)
+        first = -log1p(-amounts / ceiling)
         left = ceiling - jnp.maximum(last, amounts)
-        final = jnp.minimum(jnp.log1p(amounts / jnp.maximum(left, 1e-30)), widest)
+        final = jnp.minimum(log1p(amounts / jnp.maximum(left, 1e-30)), widest)
         width = self._sign_change(rising, first, jnp.maximum(first, final), halvings=3 if self._narrow else 8)
-        start = jnp.maximum(-jnp.log(left_at_start(width) / ceiling), 0)
+        start = jnp.maximum(-log(left_at_start(width) / ceiling), 0)
         return self._window(start, start + width)
 
     def _window(self, start: jax.Array, end: jax.Array) -> jax.Array:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 
+from kernels import models
 from kernels.solvers.budget import Budget
+from kernels.solvers.panels import direct_panels, gauss_legendre, panels_for
 from kernels.solvers.quadrature import QuadratureSolution
 from tests.compiling import cheaply
 from tests.kernels.asking import ask
@@ -18,7 +24,7 @@ from tests.oracles.davidson_houlden import draw_priors
 PARAMETERS = ("initial_speedup", "initial_returns_to_software_rnd", "distance_to_effective_limits", "parallel_labour_exponent")
 
 
-PLENTY = Budget(40, 16, 0.0, 1.0)
+PLENTY = Budget(40, 16)
 
 
 def _power_law(powers: Any, budget: Budget = PLENTY) -> QuadratureSolution:
@@ -34,7 +40,7 @@ def test_the_error_falls_spectrally_with_the_nodes() -> None:
     powers = np.array([0.3, 1.5, 2.5])
 
     def dates(nodes: int) -> np.ndarray:
-        solution = _power_law(powers, Budget(40, nodes, 0.0, 1.0))
+        solution = _power_law(powers, Budget(40, nodes))
         return np.asarray(cheaply(solution.date_at)(jnp.full(3, 9.0)))
 
     exact = 10 * (1 - 0.1 ** (1 - powers)) / (1 - powers)
@@ -95,7 +101,7 @@ def test_a_law_that_is_regular_at_its_end_and_has_a_kink() -> None:
 
 def test_too_few_panels_are_said() -> None:
     def question() -> Any:
-        steep = QuadratureSolution(lambda level, _: 5 * level, None, jnp.full(1, 1e300), Budget(3, 16, 0.0, 1.0))
+        steep = QuadratureSolution(lambda level, _: 5 * level, None, jnp.full(1, 1e300), Budget(3, 16))
         return steep.date_at(jnp.full(1, 30.0)), steep.cut_off
 
     assert bool(cheaply(question)()[1][0])
@@ -127,3 +133,54 @@ def test_panels_suffice_for_broad_priors(ceiling: Any, precision: Any) -> None:
     assert not np.isnan(level).any()
     # Where a law neither arrives nor slows, to a few in ten thousand, it takes ever more panels; those lanes are counted in a sweep.
     assert cut.mean() <= 2e-4
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-9, 1e-12])
+def test_panels_far_from_every_ceiling_hold_their_accuracy(tolerance: float) -> None:
+    # ∫ e^(sx)·(1 − x/20)^(−4) dx from mpmath, at the steepest and with the singularity that the budget was told of.
+    budget = panels_for(tolerance, lambda share: 1.5 + 4 / (20 * (1 - share)), nearest_ceiling=20.0, deepest=30.0)
+    for start, end in ((0.0, 1.0), (1.0, 5.0), (5.0, 17.9)):
+        edges, count = direct_panels(start, end, budget)
+        assert (edges[0], edges[-1]) == (start, end)
+        points, weights = gauss_legendre(count, np.dtype(np.float64))
+        for slope in (-1.5, 0.0, 1.5):
+            found = sum(
+                (high - low) * float(weights @ (np.exp(slope * (x := low + (high - low) * points)) * (1 - x / 20) ** -4))
+                for low, high in itertools.pairwise(edges)
+            )
+            exact = float(mpmath.quad(lambda x, slope=slope: mpmath.exp(slope * x) * (1 - x / 20) ** -4, [start, (start + end) / 2, end]))
+            assert abs(found / exact - 1) <= max(tolerance / 10, 4e-15)
+
+
+def test_a_singularity_beside_the_real_line_narrows_the_panels() -> None:
+    # ∫ (1 + (x − 5)²/R²)^(1/2) dx, whose branch points are R doublings off the real line.
+    def steepest(share: float) -> float:
+        return 1.0
+
+    for tolerance in (1e-4, 1e-9):
+        budget = panels_for(tolerance, steepest, nearest_ceiling=math.inf, deepest=0.0, aside=1.0)
+        edges, count = direct_panels(0.0, 10.0, budget)
+        points, weights = gauss_legendre(count, np.dtype(np.float64))
+        found = sum((high - low) * float(weights @ np.hypot(1, low + (high - low) * points - 5)) for low, high in itertools.pairwise(edges))
+        assert abs(found / (5 * math.hypot(1, 5) + math.asinh(5)) - 1) <= tolerance / 10
+        far = panels_for(tolerance, steepest, nearest_ceiling=math.inf, deepest=0.0)
+        fewest, points_each = direct_panels(0.0, 10.0, far)
+        assert points_each * (len(fewest) - 1) < count * (len(edges) - 1)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_what_is_written_out_gives_what_loops_give(precision: str) -> None:
+    model = models.get("growth_law")
+    options = model.resolve_options({"research_input": "ces", "ceiling": "linear"})
+    values = {name: value for name, value in model.defaults(options).items() if isinstance(value, float)} | {"horizon": 1e6}
+    bounds = {name: (value, value) for name, value in values.items()}
+    parameters = {name: jnp.full(4, value, precision) for name, value in values.items()}
+    budget = model.budget(options, bounds, 1e-6)
+
+    def asked(budget: Budget) -> Any:
+        solution = model.solve(parameters, options, budget)
+        return solution.dates((1.0, 5.0, 80.0, 85.0))
+
+    loops, written = (np.asarray(cheaply(partial(asked, one))()) for one in (budget, replace(budget, compact=False)))
+    assert np.isfinite(loops).all()
+    np.testing.assert_allclose(written, loops, rtol=1e-6 if precision == "float32" else 1e-14)
