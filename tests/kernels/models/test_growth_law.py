@@ -119,9 +119,9 @@ def test_pairs_of_options_against_the_oracle(index: Any) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def soaked() -> Iterator[dict[str, dict[str, Any]]]:
-    """What `make soak` found, by the number of the composition; kept with its date, beside what others of that day found."""
+    """What `make soak` found, by the number of the composition; kept at once with its date, beside what others of that day found."""
     found: dict[str, dict[str, Any]] = {}
     yield found
     if found:

@@ -172,7 +172,7 @@ def test_a_singularity_beside_the_real_line_narrows_the_panels() -> None:
 def test_what_is_written_out_gives_what_loops_give(precision: str) -> None:
     model = models.get("growth_law")
     options = model.resolve_options({"research_input": "ces", "ceiling": "linear"})
-    values = {name: value for name, value in model.defaults(options).items() if isinstance(value, float)} | {"horizon": 1e6}
+    values = {name: value for name, value in model.defaults(options).items() if isinstance(value, float)} | {"horizon": 1e9, "returns": 6.0}
     bounds = {name: (value, value) for name, value in values.items()}
     parameters = {name: jnp.full(4, value, precision) for name, value in values.items()}
     budget = model.budget(options, bounds, 1e-6)
