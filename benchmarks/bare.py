@@ -37,6 +37,20 @@ class Threads:
         return list(self._pool.map(lambda call: self._wait(call()), self._calls))
 
 
+def in_turn(function: Callable[[Any], jax.Array], blocks: Any) -> jax.Array:
+    """`function` of each of some blocks, which any tree of arrays has as its first axis.
+
+    Each block is carried into the pass that computes it: a slice taken there would be taken within its loops, lane by lane.
+    """
+
+    def one(held: Any, following: Any) -> tuple[Any, jax.Array]:
+        return following, function(held)
+
+    first, others = (jax.tree.map(part, blocks) for part in (lambda row: row[0], lambda row: jnp.roll(row, -1, axis=0)))
+    computed: jax.Array = lax.scan(one, first, others)[1]
+    return computed
+
+
 class Bare:
     """Outcomes of given parameters, without draws and statistics, in sub-blocks as the tile program has them.
 
@@ -49,21 +63,13 @@ class Bare:
         blocks = parameters.shape[1] // (len(on) * self._width)
         self.lanes = blocks * len(on) * self._width
         shares = parameters[:, : self.lanes].astype(study.dtype).reshape(len(parameters), len(on), blocks, self._width)
-        run = jax.jit(self._blocks, compiler_options=compiler_options())
+        run = jax.jit(lambda blocks: in_turn(self._block, blocks), compiler_options=compiler_options())
         held = [jax.device_put(shares[:, index].swapaxes(0, 1), device) for index, device in enumerate(on)]
         self.run = Threads([lambda share=share: run(share) for share in held])  # type: ignore[misc]
 
     def outcomes(self) -> NDArray[Any]:
         """The outcomes, (labels, lanes), flags as 0 and 1."""
         return np.concatenate([np.asarray(share).swapaxes(0, 1).reshape(share.shape[1], -1) for share in self.run()], axis=1)
-
-    def _blocks(self, blocks: jax.Array) -> jax.Array:
-        # Each block is carried into the pass that computes it: a slice taken there would be taken within its loops, lane by lane.
-        def one(held: jax.Array, following: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return following, self._block(held)
-
-        computed: jax.Array = lax.scan(one, blocks[0], jnp.roll(blocks, -1, axis=0))[1]
-        return computed
 
     def _block(self, drawn: jax.Array) -> jax.Array:
         study = self.study

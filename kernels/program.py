@@ -12,7 +12,7 @@ them, and keeps the worst relative error of every number and the count of flags 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -316,7 +316,8 @@ class TileProgram:
         }
         if self.keep.histograms:
             for label in study.numbers:
-                arrays[f"histogram/{label.name}"] = jnp.zeros((cells, replicates, study.bins(label).count), jnp.int32)
+                # In one row, so that a place in it is one number.
+                arrays[f"histogram/{label.name}"] = jnp.zeros((cells * replicates * study.bins(label).count,), jnp.int32)
         if self.keep.draws:
             for name, _ in study.design.distributions:
                 arrays[f"parameter/{name}"] = jnp.full((blocks * block,), jnp.nan, study.dtype)
@@ -345,7 +346,9 @@ class TileProgram:
                 arrays, audited = tile
                 lane = jnp.arange(lanes, dtype=jnp.int32) + part * lanes
                 parameters = study.parameters(key, start + lane.astype(jnp.uint32), cell)
-                evaluation = study.evaluate(parameters, study.work)
+                # Kept apart: the compiler would compute outcomes again wherever they are counted.
+                kept: Callable[[Evaluation], Evaluation] = lax.optimization_barrier
+                evaluation = kept(study.evaluate(parameters, study.work))
                 arrays = self._add(arrays, parameters, evaluation, lane < held, c, k, part)
                 return arrays, _picked(audited, {**parameters, **evaluation.values}, part, lanes)
 
@@ -360,7 +363,11 @@ class TileProgram:
         audited |= {label.name: jnp.zeros(places, bool) for label in study.flags}
         arrays, _ = lax.fori_loop(0, cell_count * block_count, one_block, (self._empty(), audited))
         # The top of each block's tree, above the sub-blocks.
-        return {**arrays, "sum": pairwise_sum(jnp.moveaxis(arrays["sum"], 2, 3))}
+        arrays = {**arrays, "sum": pairwise_sum(jnp.moveaxis(arrays["sum"], 2, 3))}
+        histograms = {
+            name: row.reshape(self.shape.cells, study.design.replicates, -1) for name, row in arrays.items() if "histogram/" in name
+        }
+        return arrays | histograms
 
     def _add(
         self,
@@ -385,21 +392,22 @@ class TileProgram:
         first = jnp.min(jnp.where(failed, jnp.arange(self.lanes, dtype=jnp.int32) + part * self.lanes, study.design.block))
         arrays["first_failed"] = arrays["first_failed"].at[c, k].min(first)
         arrays["cut_off"] = arrays["cut_off"].at[c, k].add(jnp.sum(evaluation.cut_off & held, dtype=jnp.int32))
+        # One outcome at a time: a stack of them would compute them all again, one lane after another.
         if study.flags:
-            flags = jnp.stack([evaluation.values[label.name] for label in study.flags])
-            arrays["true"] = arrays["true"].at[c, k].add(count_true(flags & valid, replicates))
+            counts = [count_true(evaluation.values[label.name] & valid, replicates) for label in study.flags]
+            arrays["true"] = arrays["true"].at[c, k].add(jnp.stack(counts))
         if study.numbers:
-            values = jnp.stack([evaluation.values[label.name] for label in study.numbers])
-            finite = valid & jnp.isfinite(values)
-            arrays["finite"] = arrays["finite"].at[c, k].add(count_true(finite, replicates))
-            arrays["sum"] = arrays["sum"].at[c, k, part].set(sum_by_replicate(jnp.where(finite, values, 0), replicates))
-            arrays["least"] = arrays["least"].at[c, k].min(jnp.min(jnp.where(finite, values, jnp.inf), axis=-1))
-            arrays["greatest"] = arrays["greatest"].at[c, k].max(jnp.max(jnp.where(finite, values, -jnp.inf), axis=-1))
+            rows = [_moments(evaluation.values[label.name], valid, replicates) for label in study.numbers]
+            finite, total, least, greatest = (jnp.stack(column) for column in zip(*rows, strict=True))
+            arrays["finite"] = arrays["finite"].at[c, k].add(finite)
+            arrays["sum"] = arrays["sum"].at[c, k, part].set(total)
+            arrays["least"] = arrays["least"].at[c, k].min(least)
+            arrays["greatest"] = arrays["greatest"].at[c, k].max(greatest)
         if self.keep.histograms:
             replicate = jnp.arange(self.lanes, dtype=jnp.int32) % replicates
             for label in study.numbers:
-                name = f"histogram/{label.name}"
-                place = (c, replicate, study.bins(label).index(evaluation.values[label.name]))
+                name, bins = f"histogram/{label.name}", study.bins(label)
+                place = (c * replicates + replicate) * bins.count + bins.index(evaluation.values[label.name])
                 arrays[name] = arrays[name].at[place].add(valid.astype(jnp.int32), mode="promise_in_bounds")
         if self.keep.draws:
             offset = k * study.design.block + part * self.lanes
@@ -444,6 +452,17 @@ class TileProgram:
             "differ": arrays["differ"].at[c, k].add(jnp.sum(differ & counted, axis=-1, dtype=jnp.int32)),
             "audited": arrays["audited"].at[c, k].add(jnp.sum(counted, dtype=jnp.int32)),
         }
+
+
+def _moments(value: jax.Array, valid: jax.Array, replicates: int) -> tuple[jax.Array, ...]:
+    """How many of one outcome's values are finite and their sum, (replicates,) each, and the least and the greatest of them."""
+    finite = valid & jnp.isfinite(value)
+    return (
+        count_true(finite, replicates),
+        sum_by_replicate(jnp.where(finite, value, 0), replicates),
+        jnp.min(jnp.where(finite, value, jnp.inf)),
+        jnp.max(jnp.where(finite, value, -jnp.inf)),
+    )
 
 
 def _audited(block: int) -> np.ndarray:

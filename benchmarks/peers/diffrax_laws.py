@@ -9,12 +9,12 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from numpy.typing import NDArray
 
-from benchmarks.bare import Threads
+from benchmarks.bare import Threads, in_turn
 from benchmarks.laws import Law
 from benchmarks.peers.growth_equations import doubling_time, rates, start
+from kernels.program import compiler_options
 
 SOLVERS: Mapping[str, Callable[[], Any]] = {"Tsit5": diffrax.Tsit5, "Dopri8": diffrax.Dopri8}
 
@@ -35,7 +35,7 @@ class DiffraxLaw:
             {name: row[: self.lanes].astype(drawn.dtype).reshape(len(on), blocks, batch)[index] for name, row in given.items()}
             for index in range(len(on))
         ]
-        run = jax.jit(lambda share: lax.map(jax.vmap(self._solved), share))
+        run = jax.jit(lambda share: in_turn(jax.vmap(self._solved), share), compiler_options=compiler_options())
         held = [jax.device_put(share, device) for share, device in zip(shares, on, strict=True)]
         self.run = Threads([lambda share=share: run(share) for share in held])  # type: ignore[misc]
 
