@@ -93,6 +93,13 @@ _DATES = (1.0, 5.0, 10.0, 20.0)
 _MONTHS = (6.0, 12.0, 24.0, 48.0)
 _CES = ("substitution_parameter", Uniform(-1.0, -0.1))
 _REACTION = (("reaction_gain", Uniform(0.3, 2.0)), ("reaction_delay", Uniform(1.0, 6.0)))
+_SLOW = (
+    ("returns", LogUniform(0.4, 0.8)),
+    ("hardware_returns", Uniform(0.4, 0.8)),
+    ("hardware_doubling_time", Uniform(18.0, 36.0)),
+    ("hardware_delay", Uniform(6.0, 18.0)),
+)
+"""Returns below 1 in software and hardware: in plain time, which peers step in, what explodes has no end."""
 
 LAWS = (
     Law("labour, linear ceiling", {"ceiling": "linear"}, _GROWTH, {"horizon": 240.0}, levels=_DATES),
@@ -115,6 +122,13 @@ LAWS = (
         {"ceiling": "linear", "governance": "reaction"},
         (*_GROWTH, *_REACTION),
         {"horizon": 48.0, "pace_threshold": 5.0},
+        times=_MONTHS,
+    ),
+    Law(
+        "five states: reaction of policy, hardware loop",
+        {"ceiling": "linear", "governance": "reaction", "hardware": "loop"},
+        (*_GROWTH[1:], *_REACTION, *_SLOW),
+        {"horizon": 48.0, "pace_threshold": 5.0, "hardware_parallel_exponent": 0.3},
         times=_MONTHS,
     ),
 )

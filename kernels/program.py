@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,7 +100,10 @@ class Study:
             return replace(self.budget, steps=self.steps)
         key, draw = jnp.zeros(2, jnp.uint32), jnp.arange(_PILOT, dtype=jnp.uint32)
 
-        @jax.jit
+        # Run once, on few trajectories: compiled the quickest way.
+        quickest = {"xla_backend_optimization_level": "0"} if jax.default_backend() == "cpu" else {}
+
+        @partial(jax.jit, compiler_options=quickest)
         def count() -> tuple[jax.Array, jax.Array]:
             corner = {}
             for index, name in enumerate(self.axes):
