@@ -343,6 +343,30 @@ def governance() -> None:
     finish(figure, "governance")
 
 
+def noise() -> None:
+    figure, (left, right) = two_panels()
+    law: Numbers = {"initial_doubling_time": 1.5, "returns": 1.5, "parallel_exponent": 0.4, "horizon": 60}
+    paths, months = 40, np.linspace(0, 24, 97)
+    wandering: dict[str, Any] = law | {"noise_sd": np.full(paths, 0.6), "breakthrough_rate": 0.05, "breakthrough_size": 1}
+    made = sweep.simulate("growth_law", wandering, months.tolist(), {"noise": "both"}).doublings.values
+    left.plot(months, np.where(made < 130, made, np.nan).T, color=COLOURS[0], lw=0.6, alpha=0.6)
+    curve(left, 24, law, {}, color=COLOURS[2], lw=2.5, label="without noise")
+    left.plot([], [], color=COLOURS[0], lw=0.8, label="forty paths: s = 0.6,\na breakthrough every 20 months")
+    left.set(xlabel="months", ylabel="doublings of software", xlim=(0, 24), ylim=(0, 60))
+    left.legend(edgecolor="none", framealpha=0.9, fontsize=9, loc="upper left")
+    bins = np.linspace(0, 30, 61)
+    for deviation, colour in zip((0.1, 0.3, 0.6), COLOURS, strict=False):
+        given: dict[str, Any] = law | {"noise_sd": np.full(4000, deviation)}
+        dates = sweep.simulate("growth_law", given, [0], {"noise": "pace"}, doublings=10).doubling_time.values[:, -1]
+        right.hist(dates, bins, density=True, histtype="step", lw=1.8, color=colour, label=f"s = {deviation}")
+    right.axvline(
+        float(sweep.simulate("growth_law", law, [0], doublings=10).doubling_time[-1]), color="grey", lw=1, ls="--", label="without noise"
+    )
+    right.set(xlabel="months to 10 doublings", ylabel="density, a month⁻¹", xlim=(0, 30))
+    right.legend(frameon=False, fontsize=9)
+    finish(figure, "noise")
+
+
 def hardware() -> None:
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
     law: Numbers = {"initial_doubling_time": 1.5, "returns": 1.2, "parallel_exponent": 0.5, "horizon": 60}
@@ -436,6 +460,7 @@ def main() -> None:
     returns_evidence()
     start()
     governance()
+    noise()
     hardware()
     interviews()
     workflow()
