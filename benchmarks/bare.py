@@ -76,7 +76,7 @@ class Bare:
         parameters = {name: row for (name, _), row in zip(study.design.distributions, drawn, strict=True)}
         parameters |= {name: jnp.full(drawn.shape[1:], value, study.dtype) for name, value in study.fixed.items()}
         parameters |= {name: parameters[other] for name, other in study.follows.items()}
-        return jnp.stack(list(study.evaluate(parameters, study.work).values.values()))
+        return jnp.stack(list(study.evaluate(parameters, study.work_here).values.values()))
 
 
 class Tiles:

@@ -85,8 +85,7 @@ class Study:
     @cached_property
     def budget(self) -> Budget:
         """The sizes of loops as far as they follow from the bounds alone."""
-        found = self.model.budget(self.options, self.bounds, self.tolerance)
-        return replace(found, furthest=self.outcomes.furthest, compact=jax.default_backend() == "cpu")
+        return replace(self.model.budget(self.options, self.bounds, self.tolerance), furthest=self.outcomes.furthest)
 
     @cached_property
     def work(self) -> Budget:
@@ -124,6 +123,11 @@ class Study:
             )
         return replace(self.budget, steps=min(self.budget.steps, 16 * math.ceil((1.5 * used + 16) / 16)))
 
+    @cached_property
+    def work_here(self) -> Budget:
+        """The sizes of loops, in the form that suits the device. (Asking for it starts the device, which a launcher of workers must not.)"""
+        return replace(self.work, compact=jax.default_backend() == "cpu")
+
     def parameters(self, key: jax.Array, draw: jax.Array, cell: jax.Array) -> dict[str, jax.Array]:
         """Every parameter of the draws `draw` (lanes,) in the cell with axis values `cell` (axes,), each (lanes,) of the working type."""
         return self._completed(key, draw, {name: jnp.full(draw.shape, cell[index]) for index, name in enumerate(self.axes)})
@@ -158,7 +162,7 @@ class Study:
 
     def trajectories(self, parameters: Mapping[str, jax.Array], times: tuple[float, ...]) -> jax.Array:
         """Doublings made by each time, shape (times, lanes)."""
-        return self.model.solve(parameters, self.options, self.work).levels(times)[0]
+        return self.model.solve(parameters, self.options, self.work_here).levels(times)[0]
 
     def audit(self, parameters: Mapping[str, jax.Array], found: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
         """The error of the outcomes `found` for trajectories with these parameters, as the working precision drew them, each (lanes,).
@@ -351,7 +355,7 @@ class TileProgram:
                 parameters = study.parameters(key, start + lane.astype(jnp.uint32), cell)
                 # Kept apart: the compiler would compute outcomes again wherever they are counted.
                 kept: Callable[[Evaluation], Evaluation] = lax.optimization_barrier
-                evaluation = kept(study.evaluate(parameters, study.work))
+                evaluation = kept(study.evaluate(parameters, study.work_here))
                 arrays = self._add(arrays, parameters, evaluation, lane < held, c, k, part)
                 return arrays, _picked(audited, {**parameters, **evaluation.values}, part, lanes)
 
