@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +22,38 @@ _COLUMNS = (
     Column("ratio", "against the tile program alone", "ratio"),
 )
 _SECONDS_A_TILE = 1.0
+_KEPT = {"none": "statistics alone", "outcomes": "every draw kept"}
+"""What a store keeps of the draws, and what that is called."""
 
 
 def overhead(config: Path, small: bool) -> tuple[Table, dict[str, Spread]]:
     """The table, and the ratios by contender."""
-    tiles, rounds, seconds = (6, 1, 0.05) if small else (16, 2, _SECONDS_A_TILE)
+    tiles, rounds, seconds = (6, 1, 0.02) if small else (12, 2, _SECONDS_A_TILE)
     with tempfile.TemporaryDirectory(prefix="siesweep-bench-") as folder:
         cache = Path(folder) / "cache"
         draws, tile = call(__name__, "sized", str(config), tiles, seconds, cache=cache)
-        arguments = (str(config), draws, tile)
-        contenders: dict[str, Callable[[], object]] = {
-            "tile program alone": lambda: call(__name__, "alone", *arguments, cache=cache),
-            "inline: with ledger and store": lambda: call(__name__, "steady", *arguments, "inline", 2, folder, cache=cache),
-            "dask, as many workers": lambda: call(__name__, "steady", *arguments, "dask", 2, folder, cache=cache),
-            "inline, one device": lambda: call(__name__, "steady", *arguments, "inline", 1, folder, cache=cache),
-            "dask, one worker": lambda: call(__name__, "steady", *arguments, "dask", 1, folder, cache=cache),
-        }
-        taken = interleaved(contenders, rounds, warm=not small)
+        contenders: dict[str, Callable[[], object]] = {}
+        for kept, title in _KEPT.items():
+            arguments = (str(config), draws, tile, kept)
+            contenders[f"{title}: tile program alone"] = partial(call, __name__, "alone", *arguments, cache=cache)
+            for executor, workers in (("inline", 2), ("dask", 2), *((("inline", 1), ("dask", 1)) if kept == "outcomes" else ())):
+                name = f"{title}: {executor}, {workers}"
+                contenders[name] = partial(call, __name__, "steady", *arguments, executor, workers, folder, cache=cache)
+        # Each leaves out its own start, so that none need run before.
+        taken = interleaved(contenders, rounds, warm=False)
     found = {name: rates(seconds, 1.0) for name, seconds in taken.items()}
-    bare = found["tile program alone"]
-    rows = tuple({"what": name, "rate": spread(values), "ratio": ratio(values, bare)} for name, values in found.items())
-    ratios = {name: ratio(values, bare) for name, values in found.items()}
-    inline = [two / one for two, one in zip(found["inline: with ledger and store"], found["inline, one device"], strict=True)]
-    dask = [two / one for two, one in zip(found["dask, as many workers"], found["dask, one worker"], strict=True)]
-    ratios["dask's scaling against inline's"] = ratio(dask, inline)
-    note = f"{tiles} tiles of about {seconds:g} s and {tile:,} draws, every draw's outcomes kept; start-up is not counted."
-    return Table("What the engine adds to the kernel", _COLUMNS, rows, (note,)), ratios
+    ratios = {name: ratio(values, found[f"{name.partition(':')[0]}: tile program alone"]) for name, values in found.items()}
+    rows = tuple({"what": name, "rate": spread(values), "ratio": ratios[name]} for name, values in found.items())
+    every = _KEPT["outcomes"]
+    scaling = [
+        [two / one for two, one in zip(found[f"{every}: {executor}, 2"], found[f"{every}: {executor}, 1"], strict=True)]
+        for executor in ("dask", "inline")
+    ]
+    ratios["dask's scaling against inline's"] = ratio(*scaling)
+    note = (
+        f"{tiles} tiles of about {seconds:g} s and {tile:,} draws, on so many of inline's devices or dask's workers, once they have begun."
+    )
+    return Table("What the engine adds to the kernel: ledger, store and executor", _COLUMNS, rows, (note,)), ratios
 
 
 def sized(config: str, tiles: int, seconds: float) -> tuple[int, int]:
@@ -79,7 +86,7 @@ def sized(config: str, tiles: int, seconds: float) -> tuple[int, int]:
     return tiles * blocks * spec.block, blocks * spec.block
 
 
-def alone(config: str, draws: int, tile: int) -> float:
+def alone(config: str, draws: int, tile: int, kept: str) -> float:
     """Seconds a trajectory of the tile program on all devices, nothing written. Runs in a process of its own."""
     from sweep import load
     from sweep.execute.compilation import use_compilation_cache
@@ -88,7 +95,7 @@ def alone(config: str, draws: int, tile: int) -> float:
 
     use_compilation_cache()
     on = devices(None)
-    plan = make_plan(load(config).replace({"run.tile": tile}, draws=draws), len(on))
+    plan = make_plan(load(config).replace({"run.tile": tile, "store.draws": kept}, draws=draws), len(on))
     return interleaved({"alone": all_tiles(plan, on)}, 1)["alone"][0] / plan.trajectories
 
 
@@ -107,7 +114,7 @@ def all_tiles(plan: Any, on: list[Any]) -> Callable[[], object]:
     return Threads([share(index, device) for index, device in enumerate(on)])
 
 
-def steady(config: str, draws: int, tile: int, executor: str, workers: int, folder: str) -> float:
+def steady(config: str, draws: int, tile: int, kept: str, executor: str, workers: int, folder: str) -> float:
     """Seconds a trajectory of a run, once every worker has finished its first tile. Runs in a process of its own."""
     import uuid
 
@@ -115,7 +122,7 @@ def steady(config: str, draws: int, tile: int, executor: str, workers: int, fold
     from sweep.places import Folder
 
     store = Path(folder) / f"{uuid.uuid4().hex}.zarr"
-    run(load(config).replace({"run.tile": tile}, draws=draws), store, executor=executor, workers=workers)
+    run(load(config).replace({"run.tile": tile, "store.draws": kept}, draws=draws), store, executor=executor, workers=workers)
     receipts = sorted(ledger.read(Folder(store)).receipts.values(), key=lambda receipt: receipt["at"])
     counted = receipts[workers:]
     return float((counted[-1]["at"] - receipts[workers - 1]["at"]) / sum(receipt["draws"] for receipt in counted))

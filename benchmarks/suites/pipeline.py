@@ -118,9 +118,10 @@ def _timed(action: Callable[[], object]) -> float:
 
 def _engine_figures(ratios: dict[str, Spread], seconds: dict[str, Spread]) -> Iterator[dict[str, Any]]:
     """What is asked of ledger, store and dask."""
+    kept = ("statistics alone", "every draw kept")
     for what, name, least in (
-        ("ledger and store, of the tile program's rate", "inline: with ledger and store", 0.9),
-        ("ledger, store and dask, of the tile program's rate", "dask, as many workers", 0.9),
+        *((f"ledger and store, {title}, of the tile program's rate", f"{title}: inline, 2", 0.9) for title in kept),
+        *((f"ledger, store and dask, {title}, of the tile program's rate", f"{title}: dask, 2", 0.9) for title in kept),
         ("two dask workers over one, of inline's", "dask's scaling against inline's", 0.95),
     ):
         measured = ratios[name]
