@@ -33,7 +33,8 @@ def overhead(config: Path, small: bool) -> tuple[Table, dict[str, Spread]]:
         cache = Path(folder) / "cache"
         draws, tile = call(__name__, "sized", str(config), tiles, seconds, cache=cache)
         contenders: dict[str, Callable[[], object]] = {}
-        for kept, title in _KEPT.items():
+        # In small mode only the last.
+        for kept, title in list(_KEPT.items())[small:]:
             arguments = (str(config), draws, tile, kept)
             contenders[f"{title}: tile program alone"] = partial(call, __name__, "alone", *arguments, cache=cache)
             for executor, workers in (("inline", 2), ("dask", 2), *((("inline", 1), ("dask", 1)) if kept == "outcomes" else ())):

@@ -124,7 +124,9 @@ def _engine_figures(ratios: dict[str, Spread], seconds: dict[str, Spread]) -> It
         *((f"ledger, store and dask, {title}, of the tile program's rate", f"{title}: dask, 2", 0.9) for title in kept),
         ("two dask workers over one, of inline's", "dask's scaling against inline's", 0.95),
     ):
-        measured = ratios[name]
+        measured = ratios.get(name)
+        if measured is None:
+            continue
         yield {"figure": what, "measured": cell(measured, "ratio"), "asked": f"≥ {least:g}×", "reached": measured["median"] >= least}
     for what, most in (("which tiles are missing", 1.0), ("open_cube", 0.5), ("one cell's draws", 0.05)):
         median = seconds[what]["median"]

@@ -29,7 +29,7 @@ def test_a_suite_runs_in_small_mode(suite):
     hidden = ONLY_JAX if suite == "kernels" else []
     source = f"import sys; sys.modules.update(dict.fromkeys({hidden})); import benchmarks.__main__ as command; sys.exit(command.command())"
     # What is measured in small mode is of no use, so programs that run briefly need not be fast.
-    done = _python("-c", source, suite, "--small", "--json", flags=FLAGS if suite in ("kernels", "laws") else "")
+    done = _python("-c", source, suite, "--small", "--json", flags=FLAGS)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)[suite]
     assert record["small"]
