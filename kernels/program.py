@@ -125,7 +125,7 @@ class Study:
 
     @cached_property
     def work_here(self) -> Budget:
-        """The sizes of loops, in the form that suits the device. (Asking for it starts the device, which a launcher of workers must not.)"""
+        """The sizes of loops, in the form that suits the device. Asking starts the device, which a launcher of workers must not."""
         return replace(self.work, compact=jax.default_backend() == "cpu")
 
     def parameters(self, key: jax.Array, draw: jax.Array, cell: jax.Array) -> dict[str, jax.Array]:
