@@ -19,9 +19,8 @@ import jax.numpy as jnp
 
 from kernels.elementary import exponentials, log_total
 
-_LEAST = 1e-30
-"""A share that is lifted, by e to the power below."""
-_LOG_LIFT = 64.0
+_LIFTED = {"float32": (1e-30, 64.0, 1e-37), "float64": (1e-250, 500.0, 1e-305)}
+"""The share below which one is lifted, by e to what power, and the least that counts."""
 
 
 def log_ces(
@@ -47,7 +46,7 @@ def _log_joint(smaller: jax.Array, larger: jax.Array, decay: jax.Array) -> jax.A
     """ln(larger + smaller·e^decay) of two shares of 1, decay ≤ 0."""
     total, excess, _, tiny = _joint(smaller, larger, decay)
     # Where the terms are close the sum is about 1, and keeps no digits of what it differs by.
-    return log_total(total, excess, excess > -0.5) - jnp.where(tiny, _LOG_LIFT, 0)
+    return log_total(total, excess, excess > -0.5) - jnp.where(tiny, _LIFTED[decay.dtype.name][1], 0)
 
 
 @_log_joint.defjvp
@@ -57,7 +56,7 @@ def _log_joint_jvp(
     smaller, larger, decay = primals
     total, _, (power, less_one), tiny = _joint(smaller, larger, decay)
     by_smaller, by_larger, by_decay = tangents
-    lift = jnp.where(tiny, math.exp(_LOG_LIFT), 1)
+    lift = jnp.where(tiny, math.exp(_LIFTED[decay.dtype.name][1]), 1)
     # Close together, where the shares change by opposite amounts, of which nothing may be left over: it would be divided by a ρ near 0.
     weights = jnp.where(decay > -1, less_one * by_smaller, power * by_smaller + lift * by_larger)
     change = (power * smaller * by_decay + weights) / total
@@ -67,10 +66,11 @@ def _log_joint_jvp(
 def _joint(smaller: jax.Array, larger: jax.Array, decay: jax.Array) -> tuple[jax.Array, jax.Array, tuple[jax.Array, jax.Array], jax.Array]:
     """larger + smaller·e^decay, what it is more than 1, e^decay and e^decay − 1, and whether the total and e^decay are lifted: a share of
     nearly 0 is lifted out of what underflows."""
-    tiny = (larger < _LEAST) & (decay <= -1)
-    power, less_one = exponentials(jnp.where(tiny, decay + _LOG_LIFT, decay))
-    lifted = jnp.maximum(larger, 1e-37)
-    lifted = jnp.where(tiny, lifted * math.exp(_LOG_LIFT), lifted)
+    below, log_lift, least = _LIFTED[decay.dtype.name]
+    tiny = (larger < below) & (decay <= -1)
+    power, less_one = exponentials(jnp.where(tiny, decay + log_lift, decay))
+    lifted = jnp.maximum(larger, least)
+    lifted = jnp.where(tiny, lifted * math.exp(log_lift), lifted)
     return lifted + smaller * power, smaller * less_one, (power, less_one), tiny
 
 

@@ -106,3 +106,13 @@ def test_a_logistic(dtype: Any, tolerance: Any) -> None:
         place = mp.exp(-(mpf(compute) - midpoint) / width)
         assert float(tasks.automated) == pytest.approx(float(low + (high - low) / (1 + place)), rel=tolerance)
         assert float(tasks.human) == pytest.approx(float((high - low) * place / (1 + place)), rel=20 * tolerance)
+
+
+def test_a_human_share_that_all_but_vanishes_still_counts() -> None:
+    # (1 − f)^(1−κ) beside A^κ with f^(1−κ) = 1: by their logarithms in exact arithmetic.
+    substitution, log_ai = -2.5, 190.0
+    for human in (1e-30, 1e-60, 1e-150, 1e-280):
+        tasks = Tasks(jnp.asarray(1.0), jnp.asarray(human))
+        found = float(jax.jit(log_joint_labour)(tasks, jnp.asarray(substitution), jnp.asarray(log_ai)))
+        terms = mpf(human) ** (1 - substitution) + mp.exp(substitution * log_ai)
+        assert found == pytest.approx(float(mp.log(terms) / substitution), rel=1e-12)
