@@ -27,6 +27,9 @@ from tests.sweep.studies import assert_same_bits, plain, toy
 pytest.importorskip("obstore")
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def address(server, request):
     """An empty place in the bucket."""

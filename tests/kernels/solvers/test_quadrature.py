@@ -168,6 +168,7 @@ def test_a_singularity_beside_the_real_line_narrows_the_panels() -> None:
         assert points_each * (len(fewest) - 1) < count * (len(edges) - 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_what_is_written_out_gives_what_loops_give(precision: str) -> None:
     model = models.get("growth_law")
