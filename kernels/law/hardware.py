@@ -23,7 +23,7 @@ def frontier_rate(
 ) -> jax.Array:
     """dz/dt in doublings a month; `labour` and `frontier` are x_d + y and z in doublings.
 
-    Held finite, and the frontier within 10,000 doublings: beyond, software has blown up or policy holds it whatever the hardware.
+    Held finite, and the frontier within 10,000 doublings: what the law would do beyond is not followed.
     """
     doublings = parallel_exponent * (labour - frontier / returns)
     return jnp.where(frontier < 10_000, jnp.exp2(jnp.minimum(doublings, 100)) / doubling_time, 0)

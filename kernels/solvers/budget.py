@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """A number of doublings, and what bounds a panel there in every trajectory: the steepest that ln T is from there on to the next place
-    (a doubling⁻¹), and the distances in doublings to the nearest singularity ahead, and to the nearest off the real line."""
+    """A number of doublings, and what bounds a panel there in every trajectory: the steepest that ln T is up to there (a
+    doubling⁻¹), and the distances in doublings to the nearest singularity ahead, and to the nearest off the real line."""
 
     level: float
     steepest: float

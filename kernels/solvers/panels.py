@@ -153,8 +153,8 @@ def first_doubling_scale(
     """∫₀¹ T(x)/T(0) dx, shape (lanes,): what T(0) is divided by so that the first doubling takes the time given (geometric convention)."""
     points, weights = gauss_legendre(nodes, like.dtype)
     pieces = 4
-    shares = np.concatenate([(piece + points) / pieces for piece in range(pieces)]).astype(like.dtype)
-    weights = np.tile(weights / pieces, pieces).astype(like.dtype)
+    shares = np.concatenate([(piece + points) / pieces for piece in range(pieces)])
+    weights = np.tile(weights / pieces, pieces)
     if ceiling is None:
 
         def rate(share: jax.Array) -> jax.Array:

@@ -32,7 +32,7 @@ from kernels.solvers.search import best_of, root_of, sign_change
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
 from kernels.solvers.windows import Pieces, fastest_stretch
 
-BENDS = {"float32": ((0.05, 3.0), (1e-6, 8.0)), "float64": ((1e-3, 3.0), (1e-13, 16.0))}
+_BENDS = {"float32": ((0.05, 3.0), (1e-6, 8.0)), "float64": ((1e-3, 3.0), (1e-13, 16.0))}
 """Widest panel in w whose slope changes by more than so much: beside an exponential, e^(c·e^(−w)) has powers of e^(−w) in it."""
 
 _CURVE = {"float32": 6.0, "float64": 8.0}
@@ -185,7 +185,7 @@ class QuadratureSolution(Solution):
                 bend = uneven * width / _CURVE[dtype.name]
                 width = jnp.where(below == 0, width * lax.rsqrt(jnp.maximum(bend, 1)), width)
             else:
-                for unevenness, widest in BENDS[dtype.name]:
+                for unevenness, widest in _BENDS[dtype.name]:
                     width = jnp.where((uneven > unevenness) & (below == 0), jnp.minimum(width, widest), width)
             if self.bend is not None:
                 middle, reach = self.bend
@@ -197,7 +197,7 @@ class QuadratureSolution(Solution):
             # A date does not depend on where its panels end, but for the end of the law and a kink of it.
             after = jnp.where(width < furthest, lax.stop_gradient(w + width), stop)
             # Nothing is left to add where an exponential has decayed.
-            over = (uneven < BENDS[dtype.name][-1][0]) & (jnp.exp(log_rate) < -slope * time * resolution)
+            over = (uneven < _BENDS[dtype.name][-1][0]) & (jnp.exp(log_rate) < -slope * time * resolution)
             after = jnp.where((time < self.horizon) & (w < goal) & ~over, after, w)
             moved = jnp.any(after > w)
             time = time + self._integral(w, after)
