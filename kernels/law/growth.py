@@ -55,9 +55,11 @@ class GrowthSystem(SoftwareSystem):
         remembered += ["stretch"] * self.law.has_ramp
         remembered += self._wandering.remembered if self._wanders else ()
         remembered += ["breakthroughs", "next_breakthrough"] * self._breaks_through
+        remembered += ["fully_installed"] * (options["hardware"] == "loop")
         self._set("names", tuple(names))
         self._set("remembered", tuple(remembered))
-        self._set("crosses", options["governance"] != "none" or (self.law.has_ramp and not self.law.ramps_in_time))
+        ramps_in_compute = self.law.has_ramp and not self.law.ramps_in_time
+        self._set("crosses", options["governance"] != "none" or ramps_in_compute or options["hardware"] == "loop")
         self._set("last", MOST_DOUBLINGS if self.law.ceiling is None else 20.0 if self._narrow else 40.0)
         self._set("tail_after", 0.0 if self.law.ceiling is None else 10.0 if self._narrow else 20.0)
         bounded = dict.fromkeys(names, math.inf)
@@ -171,11 +173,12 @@ class GrowthSystem(SoftwareSystem):
         if "awareness" in at:
             rates["awareness"] = governance.awareness_rate(before, at["awareness"], p["reaction_delay"])
         if "frontier" in at:
-            labour = self._deployed(at, level) + at["installed"]
-            rates["frontier"] = hardware.frontier_rate(
+            labour, ended = self._deployed(at, level) + at["installed"], at["fully_installed"] > 0
+            frontier_rate = hardware.frontier_rate(
                 p["hardware_doubling_time"], p["hardware_parallel_exponent"], p["hardware_returns"], labour, at["frontier"]
             )
-            rates["installed"] = hardware.installation_rate(p["hardware_delay"], at["frontier"], at["installed"])
+            rates["frontier"] = jnp.where(ended, 0, frontier_rate)
+            rates["installed"] = jnp.where(ended, 0, hardware.installation_rate(p["hardware_delay"], at["frontier"], at["installed"]))
         return tuple(rates[name] for name in self.names[1:])
 
     # --- what happens ----------------------------------------------------------------------------------------------------------------
@@ -316,6 +319,8 @@ class GrowthSystem(SoftwareSystem):
             start, end = self.law.ramp_ends
             compute = self._deployed(at, level) + self._installed(at)
             watched["stretch"] = jnp.where(at["stretch"] == 0, compute - start, jnp.where(at["stretch"] == 1, compute - end, -1))
+        if "installed" in at:
+            watched["fully_installed"] = jnp.where(at["fully_installed"] > 0, -1, at["installed"] - MOST_DOUBLINGS)
         return watched
 
     def crossings(self, state: State, memory: Memory) -> tuple[jax.Array, ...]:
@@ -330,6 +335,8 @@ class GrowthSystem(SoftwareSystem):
             at.update(self._paused(at, happened["phase"]))
         if "stretch" in happened:
             at["stretch"] = jnp.where(happened["stretch"], at["stretch"] + 1, at["stretch"])
+        if "fully_installed" in happened:
+            at["fully_installed"] = jnp.where(happened["fully_installed"], 1, at["fully_installed"])
         return self._split(at)
 
     def coordinate(self, level: jax.Array) -> jax.Array:

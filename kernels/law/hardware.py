@@ -4,7 +4,9 @@ Equations: `exponential`: y grows by so many doublings a year. `loop`: research 
 
     dz/dt = (1/T_h)·2^(λ_h·(x_d + y) − (λ_h/r_h)·z)      the frontier,        dy/dt = (z − y)/D      what is installed
 
-Source: Eth & Davidson (2025), figure 1, footnotes 24 and 37.
+until y is MOST_DOUBLINGS, where hardware stays, as software ends there: 10³⁰⁰ times what there was at the start.
+
+Source: Eth & Davidson (2025), figure 1, footnotes 24 and 37. The end is our assumption.
 """
 
 from __future__ import annotations
@@ -21,14 +23,11 @@ def grown(doublings_per_year: jax.Array, months: jax.Array) -> jax.Array:
 def frontier_rate(
     doubling_time: jax.Array, parallel_exponent: jax.Array, returns: jax.Array, labour: jax.Array, frontier: jax.Array
 ) -> jax.Array:
-    """dz/dt in doublings a month; `labour` and `frontier` are x_d + y and z in doublings.
-
-    Held finite, and the frontier within 10,000 doublings: what the law would do beyond is not followed.
-    """
+    """dz/dt in doublings a month, held finite; `labour` and `frontier` are x_d + y and z in doublings."""
     doublings = parallel_exponent * (labour - frontier / returns)
-    return jnp.where(frontier < 10_000, jnp.exp2(jnp.minimum(doublings, 100)) / doubling_time, 0)
+    return jnp.exp2(jnp.minimum(doublings, 100)) / doubling_time
 
 
 def installation_rate(delay: jax.Array, frontier: jax.Array, installed: jax.Array) -> jax.Array:
-    """dy/dt in doublings a month, held within 10,000 doublings like the frontier."""
-    return jnp.where(installed < 10_000, (frontier - installed) / delay, 0)
+    """dy/dt in doublings a month."""
+    return (frontier - installed) / delay

@@ -346,7 +346,7 @@ class QuadratureSolution(Solution):
 
     def _sign_change(self, rising: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array, halvings: int = 0) -> jax.Array:
         """Where something is least, by the sign of its slope: an error e in the place costs e² there."""
-        return sign_change(rising, low, high, 7 if self._narrow else 14, halvings)
+        return sign_change(rising, low, high, 5 if self._narrow else 9, halvings)
 
     @cached_property
     def _level_at_horizon(self) -> jax.Array:

@@ -34,10 +34,10 @@ def root_of(function: Function, search: Callable[[], jax.Array], low: jax.Array,
 
 def illinois(rising: Function, low: jax.Array, high: jax.Array, at_low: jax.Array, at_high: jax.Array, steps: int) -> jax.Array:
     """Where an increasing function is zero between `low`, where it is `at_low` ≤ 0, and `high`, where it is `at_high` ≥ 0: the secant
-    method, kept inside its bracket by halving the value at an end that stays."""
+    method, kept inside its bracket by halving the value at an end that stays for a second time."""
 
     def step(_: int, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        low, high, at_low, at_high, _middle = ends
+        low, high, at_low, at_high, _middle, side = ends
         rise = at_high - at_low
         middle = jnp.clip(low - at_low * ((high - low) / jnp.where(rise > 0, rise, 1)), low, high)
         value = rising(middle)
@@ -45,13 +45,15 @@ def illinois(rising: Function, low: jax.Array, high: jax.Array, at_low: jax.Arra
         return (
             jnp.where(above, low, middle),
             jnp.where(above, middle, high),
-            jnp.where(above, at_low / 2, value),
-            jnp.where(above, value, at_high / 2),
+            jnp.where(above, jnp.where(side > 0, at_low / 2, at_low), value),
+            jnp.where(above, value, jnp.where(side < 0, at_high / 2, at_high)),
             middle,
+            jnp.where(above, 1, -1).astype(side.dtype),
         )
 
-    found: tuple[jax.Array, ...] = lax.fori_loop(0, steps, step, (low, high, at_low, at_high, low))
-    return found[-1]
+    begin = (low, high, at_low, at_high, low, jnp.zeros_like(low))
+    found: tuple[jax.Array, ...] = lax.fori_loop(0, steps, step, begin)
+    return found[4]
 
 
 def sign_change(rising: Function, low: jax.Array, high: jax.Array, steps: int, halvings: int = 0) -> jax.Array:

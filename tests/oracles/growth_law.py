@@ -26,8 +26,6 @@ class Result:
     dates: list[float]
     levels: list[float]
     peak_pace: float
-    hardware_held: float = math.inf
-    """The month at which hardware has blown up and is held, infinite for never: what follows has no meaning but that of its holding."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class _Run:
         self.samples: list[tuple[float, Step]] = []
         self.month, self.state = 0.0, law.start()
         self.generation, self.pause_end = 0, math.inf
-        self.paused_before, self.hardware_held = False, math.inf
+        self.paused_before = False
         deployment = {"none": "live", "exponent": "live", "lag": "lag", "generations": "held"}[law.options["training"]]
         self.phase = Phase(deployment, lag=law.values["first_training_time"])
         self.kinks = law.kinks()
@@ -81,7 +79,6 @@ class _Run:
             [float(self.dates[level]) for level in self.doublings],
             [float(self.levels[time]) for time in self.times],
             float(peak),
-            self.hardware_held,
         )
 
     # Boundaries in time, and thresholds.
@@ -124,7 +121,7 @@ class _Run:
     def _act(self) -> None:
         """What a kink starts: holding hardware, or the one pause."""
         if self.side.get("hardware") and not self.phase.hardware_held:
-            self.phase, self.hardware_held = replace(self.phase, hardware_held=True), float(self.month)
+            self.phase = replace(self.phase, hardware_held=True)
         if self.side.get("pause") and not self.paused_before:
             self.paused_before = True
             self.phase, self.pause_end = replace(self.phase, paused=True), self.month + self.law.values["pause_length"]

@@ -22,8 +22,8 @@ LN2 = math.log(2.0)
 MOST_DOUBLINGS = 1000.0
 LN_FASTEST = 260.0
 """ln of a pace (doublings a month) from which MOST_DOUBLINGS are no time away: 2^375."""
-MOST_HARDWARE = 10_000.0
-"""Doublings of hardware at which a loop is held: past 2^10000 of input, what policy lets through it lets through at once or never."""
+MOST_HARDWARE = 1000.0
+"""Doublings of installed hardware at which a loop ends."""
 DEFAULTS = {
     "initial_doubling_time": 1.0, "returns": 1.2, "labour_share": 0.5, "substitution_parameter": -0.2, "parallel_exponent": 1.0,
     "distance_to_limits": 88.0, "experiment_efficiency": 0.0, "recent_doubling_time": 3.0, "labour_multiplier": 1.0,

@@ -1,0 +1,50 @@
+"""Searches within a bracket: how fast they converge, and that they stay inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kernels.solvers.search import cubic_zero, illinois, sign_change
+
+ROOTS = np.linspace(0.03, 0.97, 23)
+FUNCTIONS = {
+    "a line": lambda x, root: 3 * (x - root),
+    "an exponential": lambda x, root: jnp.exp(4 * x) - jnp.exp(4 * root),
+    "a step that is smooth": lambda x, root: jnp.tanh(10 * (x - root)),
+    "a cube": lambda x, root: (x - root) + 30 * (x - root) ** 3,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_secants_converge_faster_than_halving(name: Any) -> None:
+    with jax.enable_x64(True):
+        root = jnp.asarray(ROOTS)
+
+        def rising(x: jax.Array) -> jax.Array:
+            return FUNCTIONS[name](x, root)
+
+        low, high = jnp.zeros_like(root), jnp.ones_like(root)
+        errors = [np.max(np.abs(illinois(rising, low, high, rising(low), rising(high), steps) - root)) for steps in (8, 12, 16)]
+    # Of order 1.44 on average: halving would leave 2⁻¹² and 2⁻¹⁶.
+    assert errors[1] < 1e-4
+    assert errors[2] < 1e-9
+    assert errors[2] <= errors[1] <= errors[0]
+
+
+def test_without_a_change_of_sign_the_nearer_end() -> None:
+    with jax.enable_x64(True):
+        low, high = jnp.zeros(2), jnp.ones(2)
+        found = sign_change(lambda x: x + jnp.array([1.0, -2.0]), low, high, 4)
+    assert found.tolist() == [0.0, 1.0]
+
+
+def test_a_cubic_zero_near_the_start_keeps_its_digits() -> None:
+    with jax.enable_x64(True):
+        # −1e-12 + x + x³.
+        found = cubic_zero(jnp.asarray(-1e-12), jnp.asarray(1.0), jnp.asarray(2.0 - 1e-12), jnp.asarray(4.0), 6)
+    assert float(found) == pytest.approx(1e-12, rel=1e-13)
