@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from numpy.typing import NDArray
 
 from benchmarks.environment import cores
+from kernels.in_turn import in_turn
 from kernels.program import Study, TileProgram, TileShape, compiler_options, sub_block
 from kernels.sampling import seed_key
 
@@ -35,20 +35,6 @@ class Threads:
     def __call__(self) -> list[Any]:
         """What every call gives, once all are computed."""
         return list(self._pool.map(lambda call: self._wait(call()), self._calls))
-
-
-def in_turn(function: Callable[[Any], jax.Array], blocks: Any) -> jax.Array:
-    """`function` of each of some blocks, which any tree of arrays has as its first axis.
-
-    Each block is carried into the pass that computes it: a slice taken there would be taken within its loops, lane by lane.
-    """
-
-    def one(held: Any, following: Any) -> tuple[Any, jax.Array]:
-        return following, function(held)
-
-    first, others = (jax.tree.map(part, blocks) for part in (lambda row: row[0], lambda row: jnp.roll(row, -1, axis=0)))
-    computed: jax.Array = lax.scan(one, first, others)[1]
-    return computed
 
 
 class Bare:

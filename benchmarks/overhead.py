@@ -33,11 +33,15 @@ def overhead(config: Path, small: bool) -> tuple[Table, dict[str, Spread]]:
         cache = Path(folder) / "cache"
         draws, tile = call(__name__, "sized", str(config), tiles, seconds, cache=cache)
         contenders: dict[str, Callable[[], object]] = {}
-        # In small mode only the last.
+        # In small mode only the last, and not how it scales.
         for kept, title in list(_KEPT.items())[small:]:
             arguments = (str(config), draws, tile, kept)
             contenders[f"{title}: tile program alone"] = partial(call, __name__, "alone", *arguments, cache=cache)
-            for executor, workers in (("inline", 2), ("dask", 2), *((("inline", 1), ("dask", 1)) if kept == "outcomes" else ())):
+            for executor, workers in (
+                ("inline", 2),
+                ("dask", 2),
+                *((("inline", 1), ("dask", 1)) if kept == "outcomes" and not small else ()),
+            ):
                 name = f"{title}: {executor}, {workers}"
                 contenders[name] = partial(call, __name__, "steady", *arguments, executor, workers, folder, cache=cache)
         # Each leaves out its own start, so that none need run before.
@@ -45,12 +49,13 @@ def overhead(config: Path, small: bool) -> tuple[Table, dict[str, Spread]]:
     found = {name: rates(seconds, 1.0) for name, seconds in taken.items()}
     ratios = {name: ratio(values, found[f"{name.partition(':')[0]}: tile program alone"]) for name, values in found.items()}
     rows = tuple({"what": name, "rate": spread(values), "ratio": ratios[name]} for name, values in found.items())
-    every = _KEPT["outcomes"]
-    scaling = [
-        [two / one for two, one in zip(found[f"{every}: {executor}, 2"], found[f"{every}: {executor}, 1"], strict=True)]
-        for executor in ("dask", "inline")
-    ]
-    ratios["dask's scaling against inline's"] = ratio(*scaling)
+    if not small:
+        every = _KEPT["outcomes"]
+        scaling = [
+            [two / one for two, one in zip(found[f"{every}: {executor}, 2"], found[f"{every}: {executor}, 1"], strict=True)]
+            for executor in ("dask", "inline")
+        ]
+        ratios["dask's scaling against inline's"] = ratio(*scaling)
     note = (
         f"{tiles} tiles of about {seconds:g} s and {tile:,} draws, on so many of inline's devices or dask's workers, once they have begun."
     )

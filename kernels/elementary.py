@@ -153,7 +153,9 @@ def log1p(y: jax.Array) -> jax.Array:
     Within a factor of 2 of the largest number it loses digits."""
     exponent, unit = _exponent(1 + y)
     found = _joined_logarithm(exponent, (0.5 * y) * unit + (0.5 * unit - 1))
-    return jnp.where(y > -1, jnp.where(y < jnp.inf, found, y), jnp.where(y == -1, -jnp.inf, jnp.nan))
+    # One after the other: a choice between two numbers would be made in float64.
+    found = jnp.where(y < jnp.inf, found, y)
+    return jnp.where(y > -1, found, jnp.where(y == -1, jnp.full_like(y, -jnp.inf), jnp.nan))
 
 
 @log1p.defjvp

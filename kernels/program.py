@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -289,19 +290,23 @@ class TileProgram:
         if device in self._compiled:
             return self._compiled[device]
         place = None if device is None else jax.sharding.SingleDeviceSharding(device)
+        self._compiled[device] = self._run.lower(*self._shapes(place)).compile()
+        return self._compiled[device]
 
+    def exported(self, platform: Literal["cpu", "cuda", "rocm", "tpu"]) -> jax.export.Exported:
+        """The program as it goes to the compiler of another platform, whether it is here or not, to be looked at."""
+        exported: jax.export.Exported = jax.export.export(self._run, platforms=(platform,))(*self._shapes(None))
+        return exported
+
+    def _shapes(self, place: Any) -> tuple[Any, ...]:
+        """What `__call__` gives the program, as shapes and types."""
         struct: Any = jax.ShapeDtypeStruct
 
         def shape(sizes: tuple[int, ...], kind: Any) -> Any:
             return struct(sizes, kind, sharding=place)
 
-        arguments = (
-            shape((self.shape.cells, len(self.study.axes)), self.study.dtype),
-            *(shape((), kind) for kind in (jnp.int32, jnp.uint32, jnp.int32, jnp.int64)),
-            shape((2,), jnp.uint32),
-        )
-        self._compiled[device] = self._run.lower(*arguments).compile()
-        return self._compiled[device]
+        scalars = (shape((), kind) for kind in (jnp.int32, jnp.uint32, jnp.int32, jnp.int64))
+        return (shape((self.shape.cells, len(self.study.axes)), self.study.dtype), *scalars, shape((2,), jnp.uint32))
 
     def _empty(self) -> dict[str, jax.Array]:
         study, replicates, block = self.study, self.study.design.replicates, self.study.design.block

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.bare import Threads, in_turn
+from benchmarks.bare import Threads
 from benchmarks.laws import Law
 from benchmarks.peers.growth_equations import doubling_time, rates, start
+from kernels.in_turn import in_turn
 from kernels.program import compiler_options
 
 SOLVERS: Mapping[str, Callable[[], Any]] = {"Tsit5": diffrax.Tsit5, "Dopri8": diffrax.Dopri8}

@@ -46,7 +46,8 @@ def _log_joint(smaller: jax.Array, larger: jax.Array, decay: jax.Array) -> jax.A
     """ln(larger + smaller·e^decay) of two shares of 1, decay ≤ 0."""
     total, excess, _, tiny = _joint(smaller, larger, decay)
     # Where the terms are close the sum is about 1, and keeps no digits of what it differs by.
-    return log_total(total, excess, excess > -0.5) - jnp.where(tiny, _LIFTED[decay.dtype.name][1], 0)
+    lifted = jnp.asarray(_LIFTED[decay.dtype.name][1], decay.dtype)
+    return log_total(total, excess, excess > -0.5) - jnp.where(tiny, lifted, 0)
 
 
 @_log_joint.defjvp

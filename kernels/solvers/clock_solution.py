@@ -7,7 +7,6 @@ in software, or in time, itself, which ends on it exactly. Both have the order o
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -16,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kernels.in_turn import in_turn
 from kernels.solvers.clock import Memory, State, Stepping, System, Track, clock_rate, integrate, take_step
 from kernels.solvers.search import cubic_zero, illinois, root_of, sign_change
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
@@ -119,25 +119,37 @@ class ClockSolution(Solution):
 
     def _reach(self, place: _Place, wanted: jax.Array, axis: int) -> State:
         """The state of a step at which the state variable `axis`, time (0) or the coordinate (1), is as wanted."""
-        constant = clock_rate(self.system, self.system.rates(place.state, place.memory))
+        both = tuple(jnp.stack(pair) for pair in zip(place.state, place.end, strict=True))
+        rates = jax.vmap(partial(self._rates, place.memory))(both)
+        constant = clock_rate(self.system, tuple(rate[0] for rate in rates))
+
+        def unit(found: State) -> jax.Array:
+            return jnp.where(place.in_time, constant, clock_rate(self.system, found))
+
+        first, final = jax.vmap(lambda found: (1 if axis == 0 else found[0]) / unit(found))(rates) * place.stride
         low, high = place.state[axis], place.end[axis]
-        first = self._slopes(place, place.state, constant)[axis] * place.stride
-        final = self._slopes(place, place.end, constant)[axis] * place.stride
         rise = high - low
         share = cubic_zero(low - wanted, first, high - wanted, final, 6)
-        near = self._along(place, share * place.stride)
-        rates = partial(self._rates, place.memory)
-        unit: Callable[[State], jax.Array]
-        if axis == 0:
-            unit = lambda found: jnp.ones_like(wanted)  # noqa: E731
-        else:
-            tiny = jnp.asarray(1e-30, wanted.dtype)
-            unit = lambda found: jnp.maximum(found[0], tiny)  # noqa: E731
-        rest = wanted - near[axis]
-        # No further than the step itself reaches: there is none to take in a pause.
-        rest = jnp.where(rise > 0, jnp.clip(rest, -jnp.abs(rise), jnp.abs(rise)), 0)
-        step = take_step(self.stepping.tableau, rates, unit, near, rest)
-        return tuple(value + more for value, more in zip(near, step.added, strict=True))
+
+        def in_it(found: State) -> jax.Array:
+            """What the rest of the way is measured in: the variable itself."""
+            return jnp.ones_like(wanted) if axis == 0 else jnp.maximum(found[0], jnp.asarray(1e-30, wanted.dtype))
+
+        def go(leg: jax.Array, state: State) -> State:
+            # No further than the step itself reaches: there is none to take in a pause.
+            rest = jnp.where(rise > 0, jnp.clip(wanted - state[axis], -jnp.abs(rise), jnp.abs(rise)), 0)
+            step = take_step(
+                self.stepping.tableau,
+                partial(self._rates, place.memory),
+                lambda found: jnp.where(leg == 0, unit(found), in_it(found)),
+                state,
+                jnp.where(leg == 0, share * place.stride, rest),
+            )
+            return tuple(value + more for value, more in zip(state, step.added, strict=True))
+
+        # To about there along the step, and the rest; a loop, so that the compiler meets the law once.
+        state: State = lax.fori_loop(0, 2, go, tuple(jnp.broadcast_to(value, wanted.shape) for value in place.state))
+        return state
 
     # --- questions -------------------------------------------------------------------------------------------------------------------
 
@@ -309,11 +321,11 @@ class ClockSolution(Solution):
 
     def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
         last = jnp.minimum(self.system.level(self._final(self._track.states[1])), MOST_DOUBLINGS)
-        rows = []
-        for amount in doublings:
-            asked = jnp.broadcast_to(jnp.asarray(amount, self.horizon.dtype), self.horizon.shape)
-            rows.append(jnp.where(last >= asked, self._shortest(asked, last), jnp.inf))
-        return jnp.stack(rows)
+        amounts = jnp.stack([jnp.broadcast_to(jnp.asarray(amount, last.dtype), last.shape) for amount in doublings])
+        # Made before the loop, which is not to hold them.
+        _ = self._pieces
+        shortest: jax.Array = in_turn(lambda amount: jnp.where(last >= amount, self._shortest(amount, last), jnp.inf), amounts)
+        return shortest
 
     @cached_property
     def _pieces(self) -> Pieces:

@@ -26,6 +26,7 @@ import numpy as np
 from jax import lax
 
 from kernels.elementary import expm1, log, log1p
+from kernels.in_turn import in_turn
 from kernels.solvers.budget import Budget
 from kernels.solvers.panels import CHANGE, direct_panels, gauss_legendre, stretch, weighted_sum
 from kernels.solvers.search import best_of, root_of, sign_change
@@ -407,7 +408,8 @@ class QuadratureSolution(Solution):
         """Windows where there may be several valleys: in the stretch of the fastest, where both ends are equally fast."""
         pieces, used = self._pieces
 
-        def window(amount: jax.Array, latest: jax.Array) -> jax.Array:
+        def window(asked: tuple[jax.Array, jax.Array]) -> jax.Array:
+            amount, latest = asked
             stretch = jax.tree.map(lax.stop_gradient, fastest_stretch(pieces, used, amount, latest))
 
             def rising(start: jax.Array) -> jax.Array:
@@ -417,7 +419,8 @@ class QuadratureSolution(Solution):
             starts = jnp.stack([stretch.low, middle, stretch.high])
             return jnp.min(self._window(self._coordinate(starts), self._coordinate(starts + amount)), axis=0)
 
-        return jnp.stack([window(amount, latest) for amount, latest in zip(amounts, furthest, strict=True)])
+        shortest: jax.Array = in_turn(window, (amounts, furthest))
+        return shortest
 
     def _shortest_below_ceiling(self, amounts: jax.Array, last: jax.Array, ceiling: jax.Array) -> jax.Array:
         """The window is sought in its width along w: u = ln of what is left at its start over what is left at its end. There a law that is
@@ -476,7 +479,12 @@ class QuadratureSolution(Solution):
 
         last = self._level_at_horizon
         zero = jnp.zeros_like(last)
-        return root_of(rising, lambda: self._sign_change(rising, zero, last, halvings=8), zero, last)
+        found = root_of(rising, lambda: self._sign_change(rising, zero, last, halvings=8), zero, last)
+        if self.kink is None:
+            return found
+        # A summit that is a kink is no zero of the slope, and only ever bracketed by a search.
+        kink = jnp.clip(self.kink, zero, last)
+        return jnp.where(self.log_time(self._place(kink)) < self.log_time(self._place(found)), kink, found)
 
     def _best_part(self, cost: Callable[[jax.Array], jax.Array], end: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Where parts of panels begin up to `end`: the one where `cost` is least, and its neighbours."""

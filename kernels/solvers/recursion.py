@@ -60,7 +60,7 @@ class RecursionSolution(Solution):
             if rest > 1e-9 * self.width and knot + 1 < self.times.shape[0]:
                 date = date + self.durations[knot] * (rest / jnp.maximum(self._level_after(knot + 1) - knot * self.width, 1e-30))
             reached = (level <= self.last_level) & (knot < self.times.shape[0])
-            unreached = jnp.where(jnp.isnan(self.times[-1]), jnp.nan, jnp.inf)
+            unreached = jnp.where(jnp.isnan(self.times[-1]), self.times[-1], jnp.inf)
             rows.append(jnp.where(reached, self._within(date), unreached))
         return jnp.stack(rows)
 

@@ -32,14 +32,18 @@ def root_of(function: Function, search: Callable[[], jax.Array], low: jax.Array,
     return jnp.where((root > low) & (root < high), root, jnp.where(root > low, high, low))
 
 
-def illinois(rising: Function, low: jax.Array, high: jax.Array, at_low: jax.Array, at_high: jax.Array, steps: int) -> jax.Array:
+def illinois(
+    rising: Function, low: jax.Array, high: jax.Array, at_low: jax.Array, at_high: jax.Array, steps: int, halvings: int = 0
+) -> jax.Array:
     """Where an increasing function is zero between `low`, where it is `at_low` ≤ 0, and `high`, where it is `at_high` ≥ 0: the secant
-    method, kept inside its bracket by halving the value at an end that stays for a second time."""
+    method, kept inside its bracket by halving the value at an end that stays for a second time, after so many `halvings` of the bracket."""
 
-    def step(_: int, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    def step(index: jax.Array, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        # One loop for both, so that the compiler meets the function once.
         low, high, at_low, at_high, _middle, side = ends
         rise = at_high - at_low
-        middle = jnp.clip(low - at_low * ((high - low) / jnp.where(rise > 0, rise, 1)), low, high)
+        secant = jnp.clip(low - at_low * ((high - low) / jnp.where(rise > 0, rise, 1)), low, high)
+        middle = jnp.where(index < halvings, (low + high) / 2, secant)
         value = rising(middle)
         above = value > 0
         return (
@@ -48,35 +52,20 @@ def illinois(rising: Function, low: jax.Array, high: jax.Array, at_low: jax.Arra
             jnp.where(above, jnp.where(side > 0, at_low / 2, at_low), value),
             jnp.where(above, value, jnp.where(side < 0, at_high / 2, at_high)),
             middle,
-            jnp.where(above, 1, -1).astype(side.dtype),
+            jnp.where(index < halvings, 0, jnp.where(above, 1, -1)).astype(side.dtype),
         )
 
     begin = (low, high, at_low, at_high, low, jnp.zeros_like(low))
-    found: tuple[jax.Array, ...] = lax.fori_loop(0, steps, step, begin)
+    found: tuple[jax.Array, ...] = lax.fori_loop(0, halvings + steps, step, begin)
     return found[4]
 
 
 def sign_change(rising: Function, low: jax.Array, high: jax.Array, steps: int, halvings: int = 0) -> jax.Array:
     """Where an increasing function changes sign between `low` and `high`, or the nearer end: so many steps of `illinois`, after as many
-    `halvings` of the bracket as the function is far from a line."""
-
-    def halve(_: int, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        low, high, value_low, value_high = ends
-        middle = (low + high) / 2
-        value = rising(middle)
-        above = value > 0
-        return (
-            jnp.where(above, low, middle),
-            jnp.where(above, middle, high),
-            jnp.where(above, value_low, value),
-            jnp.where(above, value, value_high),
-        )
-
-    at_low, at_high = rising(low), rising(high)
-    ends = (low, high, jnp.minimum(at_low, 0), jnp.maximum(at_high, 0))
-    if halvings:
-        ends = lax.fori_loop(0, halvings, halve, ends)
-    found = illinois(rising, *ends, steps=steps)
+    `halvings` as the function is far from a line."""
+    low, high = jnp.broadcast_arrays(low, high)
+    at_low, at_high = jax.vmap(rising)(jnp.stack([low, high]))
+    found = illinois(rising, low, high, jnp.minimum(at_low, 0), jnp.maximum(at_high, 0), steps, halvings)
     return jnp.where(at_low >= 0, low, jnp.where(at_high <= 0, high, found))
 
 
