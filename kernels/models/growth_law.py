@@ -86,8 +86,8 @@ def _panels(options: Options, bounds: Bounds, tolerance: float) -> Budget:
     # Where research input passes from labour to compute, the nearest that the law has a singularity off the real line (`BareLaw.bend`).
     aside = math.pi / (max(abs(rho) for rho in (*_substitution_bounds(bounds), 1e-3)) * math.log(2))
     budget = panels_for(tolerance, steepest, nearest, deepest, aside=aside)
-    # Measured: panels through the passage, and nodes for its curve.
-    return replace(budget, steps=budget.steps + 40, nodes=max(budget.nodes, 12))
+    # Measured, at most: panels through the passage.
+    return replace(budget, steps=budget.steps + 40)
 
 
 class GrowthLaw(Model):

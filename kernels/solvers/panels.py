@@ -55,8 +55,8 @@ def panels_for(
     else:
         # Of an exponential over such a panel 12 nodes leave 4e-17; the others are for what is not one.
         count, nodes = math.ceil(7 + 2.4 * valley) + (4 if regular else 0), 12 if tolerance > 1e-10 else 16
-    # Well below what float32 promises, 2e-6, whatever is asked.
-    return Budget(count, nodes, max(min(tolerance / 30, 3e-7), 1e-15), share * whole, places)
+    # Below what float32 promises, 2e-6, whatever is asked.
+    return Budget(count, nodes, max(min(tolerance / 30, 1e-6), 1e-15), share * whole, places)
 
 
 @functools.cache

@@ -39,23 +39,24 @@ def illinois(
     method, kept inside its bracket by halving the value at an end that stays for a second time, after so many `halvings` of the bracket."""
 
     def step(index: jax.Array, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        # One loop for both, so that the compiler meets the function once.
-        low, high, at_low, at_high, _middle, side = ends
+        # The bracket is narrowed by what the pass before has left in memory. Of a value of this pass the compiler would make copies that
+        # round otherwise, and at a root they would not agree on its sign. One loop for both kinds of steps, so that it meets the function
+        # once.
+        low, high, at_low, at_high, middle, value, side = ends
+        above = value > 0
+        halving = index <= halvings
+        at_low, at_high = (
+            jnp.where(above, jnp.where((side > 0) & ~halving, at_low / 2, at_low), value),
+            jnp.where(above, value, jnp.where((side < 0) & ~halving, at_high / 2, at_high)),
+        )
+        low, high = jnp.where(above, low, middle), jnp.where(above, middle, high)
         rise = at_high - at_low
         secant = jnp.clip(low - at_low * ((high - low) / jnp.where(rise > 0, rise, 1)), low, high)
         middle = jnp.where(index < halvings, (low + high) / 2, secant)
-        value = rising(middle)
-        above = value > 0
-        return (
-            jnp.where(above, low, middle),
-            jnp.where(above, middle, high),
-            jnp.where(above, jnp.where(side > 0, at_low / 2, at_low), value),
-            jnp.where(above, value, jnp.where(side < 0, at_high / 2, at_high)),
-            middle,
-            jnp.where(index < halvings, 0, jnp.where(above, 1, -1)).astype(side.dtype),
-        )
+        return low, high, at_low, at_high, middle, rising(middle), jnp.where(above, 1, -1).astype(side.dtype)
 
-    begin = (low, high, at_low, at_high, low, jnp.zeros_like(low))
+    # As if the lower end had been tried.
+    begin = (low, high, at_low, at_high, low, at_low, jnp.zeros_like(low))
     found: tuple[jax.Array, ...] = lax.fori_loop(0, halvings + steps, step, begin)
     return found[4]
 

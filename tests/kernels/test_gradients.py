@@ -113,6 +113,19 @@ def test_gradients_of_the_returns_law(ceiling: Any) -> None:
     _compare("returns_law", {"ceiling": ceiling}, outcomes, parameters, **RETURNS)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [{}, {"times": (6.0, 11.0)}, {"doublings": (0.5, 5.0, 12.3)}, {"levels_oom": (3.0,)}])
+def test_dates_of_the_highest_pace_are_proportional_to_the_first_doubling_time(asked: Any) -> None:
+    """Whatever else is asked. The search meets the root itself, where every copy of a value has another sign."""
+    stretched = np.repeat(np.exp([-0.002, -0.001, 0, 0.001]), 3)
+    given = {name: np.tile(value, 4) if np.ndim(value) else value for name, value in RETURNS.items()}
+    given["initial_doubling_time"] = given["initial_doubling_time"] * stretched
+    lanes = lanes_of("returns_law", {"ceiling": "linear"}, given)
+    found = _evaluated("returns_law", {"ceiling": "linear"}, Outcomes(peak=True, **asked), lanes)["date_of_peak_pace"]
+    dates = (found / stretched).reshape(4, 3)
+    np.testing.assert_allclose(dates, np.broadcast_to(dates[2], dates.shape), rtol=1e-12)
+
+
 @pytest.mark.soak
 def test_gradients_of_a_level_ceiling_with_the_geometric_convention() -> None:
     asked = Outcomes(doublings=(5.0,))
