@@ -358,7 +358,7 @@ class TileProgram:
                 arrays, audited = tile
                 lane = jnp.arange(lanes, dtype=jnp.int32) + part * lanes
                 parameters = study.parameters(key, start + lane.astype(jnp.uint32), cell)
-                # Kept apart: the compiler would compute outcomes again wherever they are counted.
+                # Kept apart: jax 0.12's compiler would compute outcomes again wherever they are counted (0.10's takes no notice of this).
                 kept: Callable[[Evaluation], Evaluation] = lax.optimization_barrier
                 evaluation = kept(study.evaluate(parameters, study.work_here))
                 arrays = self._add(arrays, parameters, evaluation, lane < held, c, k, part)
