@@ -11,7 +11,7 @@ import xarray as xr
 import zarr
 
 import sweep
-from sweep import ledger
+from sweep import coordinator, ledger
 from sweep.places import Folder
 from sweep.spec import Spec, loads
 
@@ -150,3 +150,12 @@ def _assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> 
     # Text has no bits of its own in an array of objects.
     differing = [name for name in differing if ours[name].dtype.kind not in "OTU" or not np.array_equal(ours[name], theirs[name])]
     assert not differing
+
+
+def shards_without_a_last(store: Path | str, monkeypatch: Any) -> None:
+    """Both shards of the plain study, neither of which finishes the sweep; the next one to end has little patience with others."""
+    with monkeypatch.context() as patch:
+        patch.setattr(coordinator, "merge", lambda *_, **__: False)
+        for number in (1, 2):
+            sweep.run(plain(), store, workers=1, shard=(number, 2))
+    monkeypatch.setattr(coordinator, "_SHARDS_PATIENCE", 0.1)

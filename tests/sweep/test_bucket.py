@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import sweep
-from sweep import coordinator, ledger
+from sweep import ledger
 from sweep.coordinator import RunError
 from sweep.cube import CubeError
 from sweep.errors import SpecError
@@ -22,7 +22,7 @@ from sweep.places import PlaceError, bucket, place_of
 from sweep.prepare import spec_of
 from sweep.replay import replay
 from sweep.verify import verify, withdraw
-from tests.sweep.studies import assert_same_bits, plain, toy
+from tests.sweep.studies import assert_same_bits, plain, shards_without_a_last, toy
 
 pytest.importorskip("obstore")
 
@@ -204,11 +204,7 @@ def test_shards_that_begin_together_in_a_bucket(address, plain_store, tmp_path):
 
 
 def test_a_shard_takes_over_from_one_that_died_while_it_finished(address, plain_store, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(coordinator, "merge", lambda *_, **__: False)
-        for number in (1, 2):
-            sweep.run(plain(), address, workers=1, shard=(number, 2))
-    monkeypatch.setattr(coordinator, "_SHARDS_PATIENCE", 0.1)
+    shards_without_a_last(address, monkeypatch)
     monkeypatch.setattr(bucket, "LEASE_SECONDS", 3.0)
     leave_lease(place_of(address), "pid 71 on another-host")
     told: list[str] = []

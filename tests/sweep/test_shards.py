@@ -16,7 +16,7 @@ from sweep import coordinator, ledger
 from sweep.coordinator import Interrupted, RunError, merge
 from sweep.finalize import write_statistics
 from sweep.places import Folder
-from tests.sweep.studies import TOY, assert_same_bits, plain, receipts, toy
+from tests.sweep.studies import TOY, assert_same_bits, plain, receipts, shards_without_a_last, toy
 
 
 @pytest.mark.slow
@@ -111,11 +111,7 @@ def test_an_interrupted_shard_goes_on(plain_store, tmp_path, computed):
 def all_tiles(tmp_path, monkeypatch, computed):
     """A store whose shards have computed all tiles, and none of which has finished it."""
     store = tmp_path / "plain.zarr"
-    with monkeypatch.context() as patch:
-        patch.setattr(coordinator, "merge", lambda *_, **__: False)
-        for number in (1, 2):
-            sweep.run(plain(), store, workers=1, shard=(number, 2))
-    monkeypatch.setattr(coordinator, "_SHARDS_PATIENCE", 0.1)
+    shards_without_a_last(store, monkeypatch)
     monkeypatch.setattr(coordinator, "_LOOK_SECONDS", 0.1)
     yield store
     assert len(computed) == 4
