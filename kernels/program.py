@@ -37,7 +37,12 @@ _Arrays = dict[str, jax.Array]
 _PILOT = 512
 """Draws that are solved once to count steps."""
 _CACHE_BYTES = 512 * 1024
-"""What the rows of one sub-block may take: about half of a core's second-level cache."""
+"""What the rows of one sub-block may take on a CPU: about half of a core's second-level cache."""
+_CPU_LANES = 1024
+_DEVICE_BYTES = 4 * 1024**3
+"""What they may take in an accelerator's memory."""
+_DEVICE_LANES = 1 << 20
+"""Lanes that fill an accelerator: several for each of some hundred thousand threads."""
 
 
 @dataclass(frozen=True)
@@ -209,14 +214,14 @@ class TileShape:
 
 
 def sub_block(study: Study) -> int:
-    """Lanes solved at once: a power of two, such that the solver's rows stay in a core's cache (on a CPU), or a whole block elsewhere."""
-    block = study.design.block
-    if jax.default_backend() != "cpu":
-        return block
+    """Lanes solved at once, a power of two: on a CPU a part of a block, such that the solver's rows stay in a core's cache; on an
+    accelerator some blocks, such that they fill it and fit its memory."""
+    on_cpu = jax.default_backend() == "cpu"
     rows = max(study.work.steps * (8 if study.work.tolerance else max(study.work.nodes // 8, 1)), 64)
-    fitting = _CACHE_BYTES // (rows * study.dtype.itemsize)
+    fitting = (_CACHE_BYTES if on_cpu else _DEVICE_BYTES) // (rows * study.dtype.itemsize)
     lanes = 1 << max(fitting.bit_length() - 1, 0)
-    return int(min(block, max(study.design.replicates, AUDIT_STRIDE, min(lanes, 1024))))
+    most = min(study.design.block, _CPU_LANES) if on_cpu else _DEVICE_LANES
+    return int(min(most, max(study.design.replicates, AUDIT_STRIDE, lanes)))
 
 
 def compiler_options() -> dict[str, str]:
@@ -260,7 +265,10 @@ class TileProgram:
         self.study, self.shape, self.keep = study, shape, keep
         # Counts steps where they must be counted, which cannot be done while the program is traced.
         _ = study.work
-        self.lanes = sub_block(study) if lanes is None else lanes
+        lanes = sub_block(study) if lanes is None else lanes
+        self.lanes = min(lanes, study.design.block)
+        # Blocks solved at once: where lanes are more than a block's.
+        self._together = math.gcd(shape.blocks, max(lanes // study.design.block, 1))
         self._run = jax.jit(self._tile, compiler_options=compiler_options())
         self._compiled: dict[Any, Any] = {}
 
@@ -343,43 +351,56 @@ class TileProgram:
     def _tile(
         self, cells: jax.Array, cell_count: jax.Array, first_block: jax.Array, block_count: jax.Array, draws: jax.Array, key: jax.Array
     ) -> dict[str, jax.Array]:
-        study, lanes, block = self.study, self.lanes, self.study.design.block
+        study, lanes, block, together = self.study, self.lanes, self.study.design.block, self._together
 
-        def one_block(index: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
+        def some_blocks(index: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
             arrays, audited = tile
-            c, k = index // block_count, index % block_count
+            c, k = index // rounds, (index % rounds) * together
             cell = lax.dynamic_index_in_dim(cells, c, 0, False)
+            if together > 1:
+                k = k + jnp.arange(together, dtype=jnp.int32)
             number = first_block + k.astype(jnp.uint32)
             start = number * np.uint32(block)
-            # Draws of this block that the sweep has: all, or in the last block what is left.
+            # Draws of these blocks that the sweep has: all, or in the last block what is left; none beyond the tile.
             held = jnp.clip(draws - number.astype(jnp.int64) * block, 0, block).astype(jnp.int32)
+            held = jnp.where(k < block_count, held, 0)
 
             def one_part(part: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
                 arrays, audited = tile
                 lane = jnp.arange(lanes, dtype=jnp.int32) + part * lanes
-                parameters = study.parameters(key, start + lane.astype(jnp.uint32), cell)
+                draw = (start[..., None] + lane.astype(jnp.uint32)).ravel()
+                parameters = study.parameters(key, draw, cell)
                 # Kept apart: jax 0.12's compiler would compute outcomes again wherever they are counted (0.10's takes no notice of this).
                 kept: Callable[[Evaluation], Evaluation] = lax.optimization_barrier
                 evaluation = kept(study.evaluate(parameters, study.work_here))
-                arrays = self._add(arrays, parameters, evaluation, lane < held, c, k, part)
-                return arrays, _picked(audited, {**parameters, **evaluation.values}, part, lanes)
+                arrays = self._add(arrays, parameters, evaluation, (lane < held[..., None]).ravel(), c, k, part)
+                return arrays, self._picked(audited, {**parameters, **evaluation.values}, part)
 
-            arrays, audited = lax.fori_loop(0, (held + lanes - 1) // lanes, one_part, (arrays, audited))
+            arrays, audited = lax.fori_loop(0, (jnp.max(held) + lanes - 1) // lanes, one_part, (arrays, audited))
             if self.keep.times:
-                arrays = self._add_paths(arrays, key, start, held, cell, c, k)
+                for one in range(together):
+                    own = (start, held, k) if together == 1 else (start[one], held[one], k[one])
+                    arrays = self._add_paths(arrays, key, cell, c, *own)
             return self._add_audit(arrays, audited, held, c, k), audited
 
-        places = len(_audited(block))
+        rounds = (block_count + together - 1) // together
+        places = (len(_audited(block)),) if together == 1 else (together, len(_audited(block)))
         audited = {name: jnp.zeros(places, kind) for name, kind in study.inputs.items()}
         audited |= {label.name: jnp.zeros(places, study.dtype) for label in study.numbers}
         audited |= {label.name: jnp.zeros(places, bool) for label in study.flags}
-        arrays, _ = lax.fori_loop(0, cell_count * block_count, one_block, (self._empty(), audited))
+        arrays, _ = lax.fori_loop(0, cell_count * rounds, some_blocks, (self._empty(), audited))
         # The top of each block's tree, above the sub-blocks.
         arrays = {**arrays, "sum": pairwise_sum(jnp.moveaxis(arrays["sum"], 2, 3))}
         histograms = {
             name: row.reshape(self.shape.cells, study.design.replicates, -1) for name, row in arrays.items() if "histogram/" in name
         }
         return arrays | histograms
+
+    def _by_block(self, function: Callable[..., Any], *rows: jax.Array) -> Any:
+        """`function` of the lanes of a block, for each of the blocks that are solved at once."""
+        if self._together == 1:
+            return function(*rows)
+        return jax.vmap(function)(*(row.reshape(self._together, -1) for row in rows))
 
     def _add(
         self,
@@ -391,38 +412,47 @@ class TileProgram:
         k: jax.Array,
         part: jax.Array,
     ) -> dict[str, jax.Array]:
-        """The statistics of one sub-block added to those of its tile."""
-        study, replicates = self.study, self.study.design.replicates
+        """The statistics of the lanes added to those of the tile; `k` is the block, or (blocks,) where several are solved at once."""
+        study, replicates, by_block = self.study, self.study.design.replicates, self._by_block
         arrays = dict(arrays)
         failed = jnp.zeros(held.shape, bool)
         for label in study.numbers:
             failed = failed | jnp.isnan(evaluation.values[label.name])
         failed = failed & held
         valid = held & ~failed
-        arrays["valid"] = arrays["valid"].at[c, k].add(count_true(valid, replicates))
-        arrays["failed"] = arrays["failed"].at[c, k].add(count_true(failed, replicates))
-        first = jnp.min(jnp.where(failed, jnp.arange(self.lanes, dtype=jnp.int32) + part * self.lanes, study.design.block))
-        arrays["first_failed"] = arrays["first_failed"].at[c, k].min(first)
-        arrays["cut_off"] = arrays["cut_off"].at[c, k].add(jnp.sum(evaluation.cut_off & held, dtype=jnp.int32))
+
+        def count(flags: jax.Array) -> jax.Array:
+            return count_true(flags, replicates)
+
+        def first(failed: jax.Array) -> jax.Array:
+            return jnp.min(jnp.where(failed, jnp.arange(self.lanes, dtype=jnp.int32) + part * self.lanes, study.design.block))
+
+        arrays["valid"] = arrays["valid"].at[c, k].add(by_block(count, valid))
+        arrays["failed"] = arrays["failed"].at[c, k].add(by_block(count, failed))
+        arrays["first_failed"] = arrays["first_failed"].at[c, k].min(by_block(first, failed))
+        cut_off = by_block(partial(jnp.sum, dtype=jnp.int32), evaluation.cut_off & held)
+        arrays["cut_off"] = arrays["cut_off"].at[c, k].add(cut_off)
         # One outcome at a time: a stack of them would compute them all again, one lane after another.
         if study.flags:
-            counts = [count_true(evaluation.values[label.name] & valid, replicates) for label in study.flags]
-            arrays["true"] = arrays["true"].at[c, k].add(jnp.stack(counts))
+            counts = [by_block(count, evaluation.values[label.name] & valid) for label in study.flags]
+            arrays["true"] = arrays["true"].at[c, k].add(jnp.stack(counts, axis=-2))
         if study.numbers:
-            rows = [_moments(evaluation.values[label.name], valid, replicates) for label in study.numbers]
-            finite, total, least, greatest = (jnp.stack(column) for column in zip(*rows, strict=True))
+            rows = [by_block(partial(_moments, replicates=replicates), evaluation.values[label.name], valid) for label in study.numbers]
+            finite, total = (jnp.stack([row[which] for row in rows], axis=-2) for which in (0, 1))
+            least, greatest = (jnp.stack([row[which] for row in rows], axis=-1) for which in (2, 3))
             arrays["finite"] = arrays["finite"].at[c, k].add(finite)
             arrays["sum"] = arrays["sum"].at[c, k, part].set(total)
             arrays["least"] = arrays["least"].at[c, k].min(least)
             arrays["greatest"] = arrays["greatest"].at[c, k].max(greatest)
         if self.keep.histograms:
-            replicate = jnp.arange(self.lanes, dtype=jnp.int32) % replicates
+            replicate = jnp.arange(valid.size, dtype=jnp.int32) % replicates
             for label in study.numbers:
                 name, bins = f"histogram/{label.name}", study.bins(label)
                 place = (c * replicates + replicate) * bins.count + bins.index(evaluation.values[label.name])
                 arrays[name] = arrays[name].at[place].add(valid.astype(jnp.int32), mode="promise_in_bounds")
         if self.keep.draws:
-            offset = k * study.design.block + part * self.lanes
+            # Of several at once, whole ones, one after the other.
+            offset = (k if self._together == 1 else k[0]) * study.design.block + part * self.lanes
             for name, _ in study.design.distributions:
                 # The same in every cell; beyond the extent there is nothing.
                 kept = jnp.where(held, parameters[name], jnp.nan)
@@ -433,7 +463,7 @@ class TileProgram:
         return arrays
 
     def _add_paths(
-        self, arrays: dict[str, jax.Array], key: jax.Array, start: jax.Array, held: jax.Array, cell: jax.Array, c: jax.Array, k: jax.Array
+        self, arrays: dict[str, jax.Array], key: jax.Array, cell: jax.Array, c: jax.Array, start: jax.Array, held: jax.Array, k: jax.Array
     ) -> dict[str, jax.Array]:
         """The paths of one draw in every so many of a block."""
         study, count = self.study, self.study.design.block // self.keep.every
@@ -456,13 +486,31 @@ class TileProgram:
     ) -> dict[str, jax.Array]:
         """The audit of one block: one draw of every 256, as the sub-blocks picked them up."""
         study = self.study
-        error, differ = study.audit({name: audited[name] for name in study.inputs}, audited)
-        counted = jnp.asarray(_audited(study.design.block), jnp.int32) < held
+        flat = {name: row.ravel() for name, row in audited.items()}
+        error, differ = study.audit({name: flat[name] for name in study.inputs}, flat)
+        places = _audited(study.design.block)
+        # (numbers or flags, …, places of a block).
+        error, differ = (row.reshape(len(row), *held.shape, len(places)) for row in (error, differ))
+        counted = jnp.asarray(places, jnp.int32) < held[..., None]
+        worst = jnp.max(jnp.where(counted, error, 0.0), axis=-1, initial=0.0)
+        differing = jnp.sum(differ & counted, axis=-1, dtype=jnp.int32)
         return {
             **arrays,
-            "error": arrays["error"].at[c, k].max(jnp.max(jnp.where(counted, error, 0.0), axis=-1, initial=0.0)),
-            "differ": arrays["differ"].at[c, k].add(jnp.sum(differ & counted, axis=-1, dtype=jnp.int32)),
-            "audited": arrays["audited"].at[c, k].add(jnp.sum(counted, dtype=jnp.int32)),
+            "error": arrays["error"].at[c, k].max(jnp.moveaxis(worst, 0, -1)),
+            "differ": arrays["differ"].at[c, k].add(jnp.moveaxis(differing, 0, -1)),
+            "audited": arrays["audited"].at[c, k].add(jnp.sum(counted, axis=-1, dtype=jnp.int32)),
+        }
+
+    def _picked(self, audited: dict[str, jax.Array], lanes_of: Mapping[str, jax.Array], part: jax.Array) -> dict[str, jax.Array]:
+        """`audited` with the audited ones of the lanes filled in."""
+        count = self.lanes // AUDIT_STRIDE
+        each = part * count + jnp.arange(count, dtype=jnp.int32)
+        places = jnp.arange(count, dtype=jnp.int32) * AUDIT_STRIDE + each * 149 % AUDIT_STRIDE
+        if self._together == 1:
+            return {name: lax.dynamic_update_slice(kept, lanes_of[name][places], (part * count,)) for name, kept in audited.items()}
+        return {
+            name: lax.dynamic_update_slice(kept, lanes_of[name].reshape(self._together, -1)[:, places], (np.int32(0), part * count))
+            for name, kept in audited.items()
         }
 
 
@@ -481,11 +529,3 @@ def _audited(block: int) -> np.ndarray:
     """The draws of a block that are audited: one of every 256, at a place among them that goes through all replicates."""
     each = np.arange(block // AUDIT_STRIDE)
     return each * AUDIT_STRIDE + each * 149 % AUDIT_STRIDE
-
-
-def _picked(audited: dict[str, jax.Array], lanes_of: Mapping[str, jax.Array], part: jax.Array, lanes: int) -> dict[str, jax.Array]:
-    """`audited` with the audited lanes of one sub-block filled in."""
-    count = lanes // AUDIT_STRIDE
-    each = part * count + jnp.arange(count, dtype=jnp.int32)
-    places = jnp.arange(count, dtype=jnp.int32) * AUDIT_STRIDE + each * 149 % AUDIT_STRIDE
-    return {name: lax.dynamic_update_slice(kept, lanes_of[name][places], (part * count,)) for name, kept in audited.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
@@ -51,4 +52,7 @@ def random_bits(key: jax.Array, draw: jax.Array, dimension: int | jax.Array) -> 
 
 def path_words(key: jax.Array, draw: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The key of each draw's own random numbers, two words, each uint32 of `draw`'s shape: use it as `threefry`'s key."""
-    return threefry(key, draw, jnp.uint32(STREAM_PATH))
+    # Word by word in a loop, whose results lie in memory: written out, they would be computed again wherever `threefry` uses its key, and
+    # jax 0.12's compiler never ends with what that multiplies to.
+    words = lax.map(lambda which: jnp.where(which == 0, *threefry(key, draw, jnp.uint32(STREAM_PATH))), jnp.arange(2))
+    return words[0], words[1]

@@ -76,7 +76,8 @@ def test_the_form_for_accelerators_gives_the_same_numbers(name: Any, study_on: A
     key, draw = jnp.zeros(2, jnp.uint32), jnp.arange(256, dtype=jnp.uint32)
     loops = study.evaluate(study.parameters(key, draw, jnp.zeros(0)), study.work_here).values
     written_out = study_on(name, "cuda")
-    assert program.sub_block(written_out) == written_out.design.block
+    # Whole blocks, so many that they fill it.
+    assert program.sub_block(written_out) % written_out.design.block == 0
     straight = written_out.evaluate(written_out.parameters(key, draw, jnp.zeros(0)), written_out.work_here).values
     for label in study.numbers:
         np.testing.assert_allclose(straight[label.name], loops[label.name], rtol=5e-5, err_msg=label.name)
