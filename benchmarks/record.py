@@ -49,6 +49,10 @@ class Record:
     measured: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).date().isoformat())
 
 
+class NothingToMeasure(Exception):
+    """The machine lacks what a suite is about."""
+
+
 FIGURES = (
     Column("figure", "figure"),
     Column("measured", "measured"),

@@ -85,7 +85,7 @@ def measure(small: bool = False) -> Record:
     size, on = _SMALL if small else _FULL, devices()
     tables, figures = [], []
     for precision in _PRECISIONS:
-        drawn = _draws(size.kernel).astype(precision)
+        drawn = draws(size.kernel).astype(precision)
         base = _against_numpy(precision, drawn, size, on)
         limit = _continuous(precision, drawn, size, on)
         tables += [base[0], base[1], limit[0], limit[1]]
@@ -96,7 +96,7 @@ def measure(small: bool = False) -> Record:
     return Record("kernels", small, (Table("Figures asked of float32 on the CPU", FIGURES, tuple(figures)), *tables), held)
 
 
-def _draws(lanes: int) -> NDArray[Any]:
+def draws(lanes: int) -> NDArray[Any]:
     """Parameters from the priors of the study, (parameters, lanes)."""
     random = np.random.default_rng(20250804)
 

@@ -61,7 +61,7 @@ _SMALL = _Size(1 << 11, 1 << 7, 1 << 7, 2, 16, 2, (64,), ("Tsit5",), 1)
 
 
 @dataclass(frozen=True)
-class _Contender:
+class Contender:
     """Something timed: how many trajectories a call makes, its worst error, and its settings."""
 
     run: Callable[[], object]
@@ -112,17 +112,17 @@ def _measured(
     bare = Bare(study, rounded, on)
 
     def error(answers: NDArray[Any]) -> float:
-        return _error(np.asarray(answers)[:, : size.checked], truth)
+        return worst_error(np.asarray(answers)[:, : size.checked], truth)
 
-    contenders = {"kernel": _Contender(bare.run, bare.lanes, error(bare.outcomes()), _work(study.work))}
+    contenders = {"kernel": Contender(bare.run, bare.lanes, error(bare.outcomes()), _work(study.work))}
     for name, candidates in (
         ("C, by hand", _by_hand(law, rounded, precision, study.work)),
-        ("diffrax", _diffrax(law, rounded[:, : size.diffrax], truth, precision, size, on)),
+        ("diffrax", diffrax_candidates(law, rounded[:, : size.diffrax], truth, precision, size.solvers, size.batches, on)),
         ("heyoka", _heyoka(law, drawn[:, : size.heyoka], precision)),
         ("SciPy", _scipy(law, rounded[:, : size.scipy], truth, precision)),
     ):
         _tell(f"{law.name}, {precision}: {name}")
-        tried = [_Contender(run, lanes, error(answers()), settings) for run, answers, lanes, settings in candidates]
+        tried = [Contender(run, lanes, error(answers()), settings) for run, answers, lanes, settings in candidates]
         if tried:
             contenders[name] = max(tried, key=lambda one: (one.reaches(precision), one.quick_rate()))
     _tell(f"{law.name}, {precision}: all in turn")
@@ -154,7 +154,7 @@ def _tell(message: str) -> None:
     sys.stderr.flush()
 
 
-def _error(answers: NDArray[Any], truth: NDArray[Any]) -> float:
+def worst_error(answers: NDArray[Any], truth: NDArray[Any]) -> float:
     """The worst relative error; what is reached for only one of them counts as 1."""
     ours, theirs = answers.astype(np.float64), truth[:, : answers.shape[1]]
     both = np.isfinite(ours) & np.isfinite(theirs)
@@ -180,19 +180,29 @@ def _by_hand(law: Law, drawn: NDArray[Any], precision: Precision, budget: Any) -
         yield peer.run, peer.answers, peer.lanes, "the kernel's panels or steps, compiled at -O3 -march=native -ffast-math"
 
 
-def _diffrax(law: Law, drawn: NDArray[Any], truth: NDArray[Any], precision: Precision, size: _Size, on: list[Any]) -> Iterator[Candidate]:
+def diffrax_candidates(
+    law: Law,
+    drawn: NDArray[Any],
+    truth: NDArray[Any],
+    precision: Precision,
+    solvers: tuple[str, ...],
+    batches: tuple[int, ...],
+    on: list[Any],
+) -> Iterator[Candidate]:
+    """diffrax's solvers at the loosest tolerance with which the first trajectories are as near to `truth` as is asked; none if it is not
+    installed."""
     if importlib.util.find_spec("diffrax") is None:
         return
     from benchmarks.peers.diffrax_laws import DiffraxLaw
 
-    for solver in size.solvers:
+    for solver in solvers:
         for power in range(4):
             tolerance = TOLERANCE[precision] / 10**power
-            peer = DiffraxLaw(law, drawn, on, solver, tolerance, size.batches[-1])
-            within = _error(peer.answers()[:, : size.checked], truth) <= TOLERANCE[precision]
-            yield peer.run, peer.answers, peer.lanes, f"{solver}, tolerance {tolerance:g}, batches of {size.batches[-1]}"
+            peer = DiffraxLaw(law, drawn, on, solver, tolerance, batches[-1])
+            within = worst_error(peer.answers()[:, : truth.shape[1]], truth) <= TOLERANCE[precision]
+            yield peer.run, peer.answers, peer.lanes, f"{solver}, tolerance {tolerance:g}, batches of {batches[-1]}"
             if within:
-                for batch in size.batches[:-1]:
+                for batch in batches[:-1]:
                     other = DiffraxLaw(law, drawn, on, solver, tolerance, batch)
                     yield other.run, other.answers, other.lanes, f"{solver}, tolerance {tolerance:g}, batches of {batch}"
                 break
@@ -214,7 +224,7 @@ def _scipy(law: Law, drawn: NDArray[Any], truth: NDArray[Any], precision: Precis
         for power in (0, 1, 2):
             tolerance = TOLERANCE[precision] / 10**power
             peer = scipy_laws.ScipyLaw(law, drawn, method, tolerance)
-            if power < 2 and _error(peer.run(), truth) > TOLERANCE[precision]:
+            if power < 2 and worst_error(peer.run(), truth) > TOLERANCE[precision]:
                 continue
             # As if it ran on every core at no loss: a call counts for so many trajectories more.
             yield peer.run, peer.run, peer.lanes * cores(), f"solve_ivp, {method}, tolerance {tolerance:g}; one core, times {cores()}"

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
-from benchmarks import SUITES
+from benchmarks import SUITES, main
 from tests.compiling import FLAGS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,8 +26,8 @@ def _python(*arguments, flags=""):
 @pytest.mark.slow
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_suite_runs_in_small_mode(suite):
-    # The machine that has only JAX and NumPy runs the kernels suite: everything else is made impossible to import.
-    hidden = ONLY_JAX if suite == "kernels" else []
+    # A machine that has only JAX and what it needs runs these suites: everything else is made impossible to import.
+    hidden = ONLY_JAX if suite in ("kernels", "gpu") else []
     source = f"import sys; sys.modules.update(dict.fromkeys({hidden})); import benchmarks.__main__ as command; sys.exit(command.command())"
     # What is measured in small mode is of no use, so programs that run briefly need not be fast.
     done = _python("-c", source, suite, "--small", "--json", flags=FLAGS)
@@ -49,3 +50,9 @@ def test_a_suite_runs_in_small_mode(suite):
         assert len(ratios) == 14
         # All contenders reach the matched error in float32 and float64, so that no ratio is withheld.
         assert all(row["ratio"] is not None for row in ratios), ratios
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="an accelerator")
+def test_without_an_accelerator_its_suite_is_left_out(capsys):
+    assert main("gpu", None) == 1
+    assert capsys.readouterr().err == "benchmarks: gpu is left out: JAX sees no accelerator here\n"
