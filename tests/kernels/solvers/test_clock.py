@@ -234,11 +234,10 @@ def test_trajectories_do_not_depend_on_their_company(kind: Any, dtype: Any) -> N
     horizons, factors = np.array([0.3, 3.0, 2.2]), np.array([0.1, 1.3, 6.0])
     given: dict[str, Any] = {"pace": _explosion, "stepping": Stepping(400, 1e-10 if dtype == "float64" else 1e-6), "dtype": dtype}
     given |= {"crosses": kind in (Halved, Sawtooth), "compiled": jax.jit}
-    together = _run(kind, horizons, factors, **given)
-    crowd = _run(kind, np.tile(horizons, 43)[:128], np.tile(factors, 43)[:128], **given)
+    together, crowd = (_run(kind, np.tile(horizons, 43)[:lanes], np.tile(factors, 43)[:lanes], **given) for lanes in (16, 128))
     for lane in range(3):
-        # With copies of itself: of one lane or two the compiler makes other programs, which differ in the last bit.
-        alone = _run(kind, np.full(4, horizons[lane]), np.full(4, factors[lane]), **given)
+        # With copies of itself: of a few lanes the compiler makes other programs, which differ in the last bit.
+        alone = _run(kind, np.full(16, horizons[lane]), np.full(16, factors[lane]), **given)
         taken = int(alone.used)
         for other in (together, crowd):
             for row in range(taken):
