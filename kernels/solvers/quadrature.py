@@ -503,14 +503,17 @@ class QuadratureSolution(Solution):
     @cached_property
     def _extremes(self) -> tuple[jax.Array, jax.Array]:
         """The coordinates of the highest pace within the horizon, and of the lowest before it, of a law with several valleys."""
-        end = self._place(self._level_at_horizon)
-        before, _, after = self._best_part(self.log_time, end)
-        fastest = root_of(
-            self._slope_along, lambda: self._sign_change(self._slope_along, before, after, halvings=4, dated=True), before, after
-        )
-        before, _, after = self._best_part(lambda w: -self.log_time(w), fastest)
-        slowest = self._sign_change(lambda w: -self._slope_along(w), before, after, halvings=4)
+        fastest = self._least_of(self.log_time, self._slope_along, self._place(self._level_at_horizon))
+        slowest = self._least_of(lambda w: -self.log_time(w), lambda w: -self._slope_along(w), fastest)
         return fastest, slowest
+
+    def _least_of(self, cost: Callable[[jax.Array], jax.Array], slope: Callable[[jax.Array], jax.Array], end: jax.Array) -> jax.Array:
+        """Where `cost`, which has this slope, is least up to `end`: beside the best of the parts, on the side to which it falls. On both
+        sides together there may be a summit, too."""
+        before, best, after = self._best_part(cost, end)
+        rises = slope(best) > 0
+        low, high = jnp.where(rises, before, best), jnp.where(rises, best, after)
+        return root_of(slope, lambda: self._sign_change(slope, low, high, halvings=4, dated=True), low, high)
 
     def _slope_along(self, w: jax.Array) -> jax.Array:
         """d ln T/dw."""

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from kernels import models
+from kernels.law.bare_law import BareLaw
 from kernels.solvers.budget import Budget
 from kernels.solvers.panels import direct_panels, gauss_legendre, panels_for
 from kernels.solvers.quadrature import QuadratureSolution
@@ -185,3 +186,27 @@ def test_what_is_written_out_gives_what_loops_give(precision: str) -> None:
     loops, written = (np.asarray(cheaply(partial(asked, one))()) for one in (budget, replace(budget, compact=False)))
     assert np.isfinite(loops).all()
     np.testing.assert_allclose(written, loops, rtol=1e-6 if precision == "float32" else 1e-14)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("elasticity", "distance"), [(1.3295739889144897, 20.586637496948242), (1.5330939292907715, 15.022894859313965)])
+def test_the_highest_pace_is_found_behind_a_dip(elasticity: Any, distance: Any) -> None:
+    """Research input that passes from compute to labour: the pace falls, rises and falls again, all within what one panel may take."""
+    model = models.get("growth_law")
+    options = model.resolve_options({"research_input": "ces", "ceiling": "linear"})
+    given = {"initial_doubling_time": 1.6492, "parallel_exponent": 0.99958, "labour_share": 0.3958043, "returns": 0.93636286}
+    given |= {"elasticity_of_substitution": elasticity, "distance_to_limits": distance, "horizon": 120.0}
+    known = {**model.defaults(options), **given}
+    wide = {"returns": (0.4, 3.6), "elasticity_of_substitution": (0.32, 3.125), "distance_to_limits": (8.0, 256.0)}
+    wide |= {"parallel_exponent": (0.15, 1.0), "labour_share": (0.33, 0.5), "experiment_efficiency": (0.0, 1.0)}
+    bounds = {name: wide.get(name, (value, value)) for name, value in known.items()}
+    budget = model.budget(options, bounds, 1e-4)
+    paces = []
+    for work in (budget, budget.doubled()):
+        solution = cheaply(lambda lanes, work=work: model.solve(lanes, options, work).paces())
+        paces.append(float(solution({name: jnp.full(4, value) for name, value in known.items()}).highest[0]))
+    # Against places so close that none is missed.
+    law = BareLaw({name: jnp.full(1, value) for name, value in known.items()}, options)
+    places = jnp.linspace(0, 4, 40_001)
+    highest = float(jnp.max(jnp.exp(law.log_first_pace + law.log_in_software(law.level(places), law.log_remaining(places)))))
+    assert paces == pytest.approx([highest, highest], rel=1e-7)
