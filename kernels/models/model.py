@@ -117,7 +117,7 @@ class Model(ABC):
                     raise ModelError(
                         parameter.name,
                         f"{value:g} lies outside its support",
-                        f"keep it within {parameter.support} {parameter.unit}".rstrip(),
+                        f"keep it within {parameter.support} {parameter.unit.replace('–', '')}".rstrip(),
                     )
 
     @abstractmethod
