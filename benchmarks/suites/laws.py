@@ -58,7 +58,7 @@ class _Size:
     laws: int
 
 
-_FULL = _Size(1 << 18, 1 << 11, 1 << 15, 4, 32, 5, (512,), ("Tsit5", "Dopri8"), len(LAWS))
+_FULL = _Size(1 << 18, 1 << 10, 1 << 15, 4, 32, 5, (512,), ("Tsit5", "Dopri8"), len(LAWS))
 _SMALL = _Size(1 << 11, 1 << 7, 1 << 7, 2, 16, 2, (64,), ("Tsit5",), 1)
 
 

@@ -26,7 +26,7 @@ PLATFORMS = ("tpu", "cuda")
 
 
 @pytest.fixture
-def study_on(monkeypatch: Any, request: Any) -> Any:
+def study_on(monkeypatch: Any) -> Any:
     """A study as a machine with that platform has it."""
 
     def made(name: str, platform: str) -> Study:
