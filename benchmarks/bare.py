@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.environment import cores
 from kernels.in_turn import in_turn
-from kernels.program import Study, TileProgram, TileShape, compiler_options, sub_block
+from kernels.program import ALIKE_LANES, Study, TileProgram, TileShape, compiler_options, solved_alike, sub_block
 from kernels.sampling import seed_key
 
 
@@ -41,14 +41,18 @@ class Bare:
     """Outcomes of given parameters, without draws and statistics, in sub-blocks as the tile program has them.
 
     `parameters` (drawn parameters, lanes) in the order of the study's design. `lanes` is how many of them are computed: whole sub-blocks,
-    the same on every device.
+    or whole blocks of them, the same on every device.
     """
 
     def __init__(self, study: Study, parameters: NDArray[Any], on: list[Any]) -> None:
-        self.study, self._width = study, sub_block(study)
-        blocks = parameters.shape[1] // (len(on) * self._width)
-        self.lanes = blocks * len(on) * self._width
-        shares = parameters[:, : self.lanes].astype(study.dtype).reshape(len(parameters), len(on), blocks, self._width)
+        self.study, self._alike = study, solved_alike(study)
+        width = self._alike or sub_block(study)
+        # As many sub-blocks as are put in order together, and there are.
+        while self._alike and width < ALIKE_LANES and 2 * width * len(on) <= parameters.shape[1]:
+            width *= 2
+        blocks = parameters.shape[1] // (len(on) * width)
+        self.lanes = blocks * len(on) * width
+        shares = parameters[:, : self.lanes].astype(study.dtype).reshape(len(parameters), len(on), blocks, width)
         run = jax.jit(lambda blocks: in_turn(self._block, blocks), compiler_options=compiler_options())
         held = [jax.device_put(shares[:, index].swapaxes(0, 1), device) for index, device in enumerate(on)]
         self.run = Threads([lambda share=share: run(share) for share in held])  # type: ignore[misc]
@@ -58,11 +62,13 @@ class Bare:
         return np.concatenate([np.asarray(share).swapaxes(0, 1).reshape(share.shape[1], -1) for share in self.run()], axis=1)
 
     def _block(self, drawn: jax.Array) -> jax.Array:
-        study = self.study
-        parameters = {name: row for (name, _), row in zip(study.design.distributions, drawn, strict=True)}
-        parameters |= {name: jnp.full(drawn.shape[1:], value, study.dtype) for name, value in study.fixed.items()}
-        parameters |= {name: parameters[other] for name, other in study.follows.items()}
-        return jnp.stack(list(study.evaluate(parameters, study.work_here).values.values()))
+        study, shape = self.study, drawn.shape[1:]
+        rows = {name: row for (name, _), row in zip(study.design.distributions, drawn, strict=True)}
+        if self._alike:
+            found = study.evaluate_alike(rows, jnp.ones(shape, bool), self._alike)
+        else:
+            found = study.evaluate(study.completed(rows, shape), study.work_here).rows
+        return jnp.stack([found[label.name] for label in study.labels])
 
 
 class Tiles:

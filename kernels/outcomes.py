@@ -144,12 +144,21 @@ class Outcomes:
             raise ModelError("most_doublings_in", f"{model.name} has no knots to count here", "use windows")
 
 
+CUT_OFF = "cut off"
+"""Beside the outcomes: whether the steps were not enough. No outcome has a space in its name."""
+
+
 class Evaluation(NamedTuple):
     """`values[label]` (lanes,): bool for flags, else the float type of the solution. `scales[label]`: by what an error in it is divided."""
 
     values: dict[str, jax.Array]
     scales: dict[str, jax.Array]
     cut_off: jax.Array
+
+    @property
+    def rows(self) -> dict[str, jax.Array]:
+        """The values, and `CUT_OFF`."""
+        return {**self.values, CUT_OFF: self.cut_off}
 
 
 def doublings_per_year(model: Model, fixed: Mapping[str, float]) -> float | None:

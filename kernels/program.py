@@ -24,9 +24,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from kernels.alike import Scale, StepCount, fitted, in_order, order, scales
 from kernels.gradients import evaluate_with_gradients
 from kernels.models.model import PATH, Bounds, Model, ModelError
-from kernels.outcomes import Evaluation, Label, Outcomes
+from kernels.outcomes import CUT_OFF, Evaluation, Label, Outcomes
 from kernels.sampling import Design, path_words
 from kernels.solvers.budget import Budget
 from kernels.solvers.clock_solution import ClockSolution
@@ -36,9 +37,13 @@ AUDIT_STRIDE = 256
 _Arrays = dict[str, jax.Array]
 _PILOT = 512
 """Draws that are solved once to count steps."""
+_TOGETHER = 32
+"""Of those, how many are taken to be solved together: about as large a share as a sub-block is of what is put in order."""
 _CACHE_BYTES = 512 * 1024
 """What the rows of one sub-block may take on a CPU: about half of a core's second-level cache."""
 _CPU_LANES = 1024
+ALIKE_LANES = 65536
+"""Lanes of which those that take about as many steps are solved together, in blocks of so many or more."""
 _DEVICE_BYTES = 4 * 1024**3
 """What they may take in an accelerator's memory."""
 _DEVICE_LANES = 1 << 20
@@ -64,7 +69,7 @@ class Study:
     precision: Literal["float32", "float64"]
     tolerance: float
     bins_per_octave: int
-    steps: int | None = None
+    counted: StepCount | None = None
     """The steps that were counted before for the same study, so that every machine that takes part in a sweep takes as many."""
 
     @cached_property
@@ -95,39 +100,57 @@ class Study:
 
     @cached_property
     def work(self) -> Budget:
-        """The sizes of loops. Steps that are chosen by their error are counted once a sweep, on draws at the corners of its axes.
+        """The sizes of loops. Raises ModelError where a trajectory takes more steps than the budget has."""
+        count = self.step_count
+        return self.budget if count is None else replace(self.budget, steps=count.most)
+
+    @cached_property
+    def step_count(self) -> StepCount | None:
+        """Steps that are chosen by their error are counted once a sweep, on draws at the corners of its axes; None for other solvers.
 
         Raises ModelError where a trajectory takes more steps than the budget has.
         """
         if not self.budget.tolerance:
-            return self.budget
-        if self.steps is not None:
-            return replace(self.budget, steps=self.steps)
+            return None
+        if self.counted is not None:
+            return self.counted
         key, draw = jnp.zeros(2, jnp.uint32), jnp.arange(_PILOT, dtype=jnp.uint32)
 
         # Run once, on few trajectories: compiled the quickest way.
         quickest = {"xla_backend_optimization_level": "0"} if jax.default_backend() == "cpu" else {}
 
         @partial(jax.jit, compiler_options=quickest)
-        def count() -> tuple[jax.Array, jax.Array]:
+        def count() -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
             corner = {}
             for index, name in enumerate(self.axes):
                 low, high = self.bounds[name]
                 # Every third draw at either end of an axis and between, each axis at a rhythm of its own.
                 values = jnp.asarray((low, high, (low + high) / 2), self.dtype)
                 corner[name] = values[(np.arange(_PILOT) // 3**index) % 3]
-            solution = self.model.solve(self._completed(key, draw, corner), self.options, self.budget)
+            parameters = self._completed(key, draw, corner)
+            solution = self.model.solve(parameters, self.options, self.budget)
             assert isinstance(solution, ClockSolution)
-            return solution.steps_used, jnp.sum(solution.cut_off)
+            return solution.steps_taken, solution.cut_off, {scale.name: parameters[scale.name] for scale in self.scales}
 
-        used, unfinished = (int(value) for value in count())
-        if unfinished:
+        steps, cut_off, parameters = jax.tree.map(np.asarray, count())
+        if cut_off.any():
             raise ModelError(
                 "horizon",
-                f"{unfinished} of {_PILOT} trajectories take more than {self.budget.steps} steps: a delay or training run is too short",
+                f"{cut_off.sum()} of {_PILOT} trajectories take more than {self.budget.steps} steps: a delay or training run is too short",
                 "shorten the horizon, or lengthen reaction_delay, first_training_time, hardware_delay or noise_correlation_time",
             )
-        return replace(self.budget, steps=min(self.budget.steps, 16 * math.ceil((1.5 * used + 16) / 16)))
+        most = min(self.budget.steps, 16 * math.ceil((1.5 * int(steps.max()) + 16) / 16))
+        return StepCount(most, fitted(self.scales, parameters, steps, _TOGETHER))
+
+    @cached_property
+    def varying(self) -> tuple[str, ...]:
+        """The parameters that are drawn or on axes."""
+        return (*(name for name, _ in self.design.distributions), *self.axes)
+
+    @cached_property
+    def scales(self) -> tuple[Scale, ...]:
+        """Of the parameters that vary."""
+        return scales(self.varying, self.bounds)
 
     @cached_property
     def work_here(self) -> Budget:
@@ -139,14 +162,16 @@ class Study:
         return self._completed(key, draw, {name: jnp.full(draw.shape, cell[index]) for index, name in enumerate(self.axes)})
 
     def _completed(self, key: jax.Array, draw: jax.Array, on_axes: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        drawn = self.design.parameters(key, draw, self.dtype)
-        drawn.update(on_axes)
-        drawn.update({name: jnp.full(draw.shape, value, self.dtype) for name, value in self.fixed.items()})
-        drawn.update({name: drawn[other] for name, other in self.follows.items()})
+        drawn = self.completed({**self.design.parameters(key, draw, self.dtype), **on_axes}, draw.shape)
         if self.model.needs_path(self.options):
             # Of the draw alone, so that all cells share its path.
             drawn.update(zip(PATH, path_words(jnp.asarray(key), draw), strict=True))
         return drawn
+
+    def completed(self, drawn: Mapping[str, jax.Array], shape: tuple[int, ...]) -> dict[str, jax.Array]:
+        """Parameters that are drawn or on axes, each of this shape, with those that are fixed and those that follow others."""
+        known = {**drawn, **{name: jnp.full(shape, value, self.dtype) for name, value in self.fixed.items()}}
+        return known | {name: known[other] for name, other in self.follows.items()}
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
@@ -165,6 +190,18 @@ class Study:
             self.follows,
             lambda parameters: self.model.solve(parameters, self.options, budget),
         )
+
+    def evaluate_alike(self, drawn: Mapping[str, jax.Array], held: jax.Array, together: int) -> dict[str, jax.Array]:
+        """Outcomes, and `CUT_OFF`, of trajectories with parameters that are drawn or on axes, each (lanes,): `together` at a time, those
+        that are expected to take about as many steps. Of the lanes only those `held` (lanes,) are wanted."""
+        assert self.step_count is not None
+
+        def solved(some: dict[str, jax.Array]) -> dict[str, jax.Array]:
+            return self.evaluate(self.completed(some, (together,)), self.work_here).rows
+
+        of = order(self.scales, self.step_count.weights, drawn, held)
+        found: dict[str, jax.Array] = in_order(solved, drawn, of, together, jnp.sum(held, dtype=jnp.int32))
+        return found
 
     def trajectories(self, parameters: Mapping[str, jax.Array], times: tuple[float, ...]) -> jax.Array:
         """Doublings made by each time, shape (times, lanes)."""
@@ -224,6 +261,16 @@ def sub_block(study: Study) -> int:
     return int(min(most, max(study.design.replicates, AUDIT_STRIDE, lanes)))
 
 
+def solved_alike(study: Study) -> int:
+    """Lanes solved at once where those that take about as many steps are solved together, a power of two; 0 where none are: an accelerator
+    solves all at once."""
+    count = study.step_count
+    if count is None or not count.weights or jax.default_backend() != "cpu":
+        return 0
+    # Few end sooner than many, and their steps stay in the cache; too few do not fill the registers.
+    return int(min(1024 // study.dtype.itemsize, study.design.block // 2))
+
+
 def compiler_options() -> dict[str, str]:
     """Options of the compiler for this machine: the widest vectors it has."""
     if jax.default_backend() != "cpu":
@@ -265,8 +312,11 @@ class TileProgram:
         self.study, self.shape, self.keep = study, shape, keep
         # Counts steps where they must be counted, which cannot be done while the program is traced.
         _ = study.work
-        lanes = sub_block(study) if lanes is None else lanes
+        # A sub-block ends with the slowest of its lanes.
+        self._alike = solved_alike(study)
+        lanes = (_CPU_LANES if self._alike else sub_block(study)) if lanes is None else lanes
         self.lanes = min(lanes, study.design.block)
+        self._group = min(study.design.block, ALIKE_LANES)
         # Blocks solved at once: where lanes are more than a block's.
         self._together = math.gcd(shape.blocks, max(lanes // study.design.block, 1))
         self._run = jax.jit(self._tile, compiler_options=compiler_options())
@@ -365,18 +415,36 @@ class TileProgram:
             held = jnp.clip(draws - number.astype(jnp.int64) * block, 0, block).astype(jnp.int32)
             held = jnp.where(k < block_count, held, 0)
 
-            def one_part(part: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
+            parts = (jnp.max(held) + lanes - 1) // lanes
+
+            def one_part(part: jax.Array, tile: tuple[_Arrays, _Arrays], solved: _Arrays | None = None) -> tuple[_Arrays, _Arrays]:
                 arrays, audited = tile
                 lane = jnp.arange(lanes, dtype=jnp.int32) + part * lanes
                 draw = (start[..., None] + lane.astype(jnp.uint32)).ravel()
-                parameters = study.parameters(key, draw, cell)
                 # Kept apart: jax 0.12's compiler would compute outcomes again wherever they are counted (0.10's takes no notice of this).
-                kept: Callable[[Evaluation], Evaluation] = lax.optimization_barrier
-                evaluation = kept(study.evaluate(parameters, study.work_here))
-                arrays = self._add(arrays, parameters, evaluation, (lane < held[..., None]).ravel(), c, k, part)
-                return arrays, self._picked(audited, {**parameters, **evaluation.values}, part)
+                kept: Callable[[_Arrays], _Arrays] = lax.optimization_barrier
+                if solved is None:
+                    parameters = study.parameters(key, draw, cell)
+                    rows = kept(study.evaluate(parameters, study.work_here).rows)
+                else:
+                    place = part * lanes % self._group
+                    rows = kept({name: lax.dynamic_slice(row, (place,), (lanes,)) for name, row in solved.items()})
+                    parameters = study.completed(rows, (lanes,))
+                arrays = self._add(arrays, parameters, rows, (lane < held[..., None]).ravel(), c, k, part)
+                return arrays, self._picked(audited, {**parameters, **rows}, part)
 
-            arrays, audited = lax.fori_loop(0, (jnp.max(held) + lanes - 1) // lanes, one_part, (arrays, audited))
+            def one_group(group: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
+                solved = self._solved_alike(key, start, cell, held, group)
+                each = self._group // lanes
+                last = jnp.minimum((group + 1) * each, parts)
+                added: tuple[_Arrays, _Arrays] = lax.fori_loop(group * each, last, partial(one_part, solved=solved), tile)
+                return added
+
+            if self._alike:
+                tile = lax.fori_loop(0, (held + self._group - 1) // self._group, one_group, (arrays, audited))
+            else:
+                tile = lax.fori_loop(0, parts, one_part, (arrays, audited))
+            arrays, audited = tile
             if self.keep.times:
                 for one in range(together):
                     own = (start, held, k) if together == 1 else (start[one], held[one], k[one])
@@ -396,6 +464,13 @@ class TileProgram:
         }
         return arrays | histograms
 
+    def _solved_alike(self, key: jax.Array, start: jax.Array, cell: jax.Array, held: jax.Array, group: jax.Array) -> _Arrays:
+        """Of a group of a block's draws, what is drawn or on axes, and the outcomes, each (draws of a group,)."""
+        study, number = self.study, group * self._group + jnp.arange(self._group, dtype=jnp.int32)
+        parameters = study.parameters(key, start + number.astype(jnp.uint32), cell)
+        drawn = {name: parameters[name] for name in study.varying}
+        return drawn | study.evaluate_alike(drawn, number < held, self._alike)
+
     def _by_block(self, function: Callable[..., Any], *rows: jax.Array) -> Any:
         """`function` of the lanes of a block, for each of the blocks that are solved at once."""
         if self._together == 1:
@@ -406,18 +481,19 @@ class TileProgram:
         self,
         arrays: dict[str, jax.Array],
         parameters: Mapping[str, jax.Array],
-        evaluation: Evaluation,
+        found: Mapping[str, jax.Array],
         held: jax.Array,
         c: jax.Array,
         k: jax.Array,
         part: jax.Array,
     ) -> dict[str, jax.Array]:
-        """The statistics of the lanes added to those of the tile; `k` is the block, or (blocks,) where several are solved at once."""
+        """The statistics of what was found of the lanes added to those of the tile; `k` is the block, or (blocks,) where several are solved
+        at once."""
         study, replicates, by_block = self.study, self.study.design.replicates, self._by_block
         arrays = dict(arrays)
         failed = jnp.zeros(held.shape, bool)
         for label in study.numbers:
-            failed = failed | jnp.isnan(evaluation.values[label.name])
+            failed = failed | jnp.isnan(found[label.name])
         failed = failed & held
         valid = held & ~failed
 
@@ -430,14 +506,14 @@ class TileProgram:
         arrays["valid"] = arrays["valid"].at[c, k].add(by_block(count, valid))
         arrays["failed"] = arrays["failed"].at[c, k].add(by_block(count, failed))
         arrays["first_failed"] = arrays["first_failed"].at[c, k].min(by_block(first, failed))
-        cut_off = by_block(partial(jnp.sum, dtype=jnp.int32), evaluation.cut_off & held)
+        cut_off = by_block(partial(jnp.sum, dtype=jnp.int32), found[CUT_OFF] & held)
         arrays["cut_off"] = arrays["cut_off"].at[c, k].add(cut_off)
         # One outcome at a time: a stack of them would compute them all again, one lane after another.
         if study.flags:
-            counts = [by_block(count, evaluation.values[label.name] & valid) for label in study.flags]
+            counts = [by_block(count, found[label.name] & valid) for label in study.flags]
             arrays["true"] = arrays["true"].at[c, k].add(jnp.stack(counts, axis=-2))
         if study.numbers:
-            rows = [by_block(partial(_moments, replicates=replicates), evaluation.values[label.name], valid) for label in study.numbers]
+            rows = [by_block(partial(_moments, replicates=replicates), found[label.name], valid) for label in study.numbers]
             finite, total = (jnp.stack([row[which] for row in rows], axis=-2) for which in (0, 1))
             least, greatest = (jnp.stack([row[which] for row in rows], axis=-1) for which in (2, 3))
             arrays["finite"] = arrays["finite"].at[c, k].add(finite)
@@ -448,7 +524,7 @@ class TileProgram:
             replicate = jnp.arange(valid.size, dtype=jnp.int32) % replicates
             for label in study.numbers:
                 name, bins = f"histogram/{label.name}", study.bins(label)
-                place = (c * replicates + replicate) * bins.count + bins.index(evaluation.values[label.name])
+                place = (c * replicates + replicate) * bins.count + bins.index(found[label.name])
                 arrays[name] = arrays[name].at[place].add(valid.astype(jnp.int32), mode="promise_in_bounds")
         if self.keep.draws:
             # Of several at once, whole ones, one after the other.
@@ -459,7 +535,7 @@ class TileProgram:
                 arrays[f"parameter/{name}"] = lax.dynamic_update_slice(arrays[f"parameter/{name}"], kept, (offset,))
             for label in study.labels:
                 name = f"outcome/{label.name}"
-                arrays[name] = lax.dynamic_update_slice(arrays[name], evaluation.values[label.name][None], (c, offset))
+                arrays[name] = lax.dynamic_update_slice(arrays[name], found[label.name][None], (c, offset))
         return arrays
 
     def _add_paths(

@@ -198,7 +198,7 @@ def _executor(
         return
     from sweep.execute.cluster import Cluster, ClusterError, ClusterLost
 
-    job = Job(plan.spec, place.address, plan.policy, plan.study.steps)
+    job = Job(plan.spec, place.address, plan.policy, plan.study.counted)
     try:
         with Cluster(job, workers or plan.spec.run.workers, scheduler, announce) as cluster:
             yield cluster

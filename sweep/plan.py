@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels.alike import StepCount
 from kernels.program import Keep, Study, TileShape
 from sweep.spec import Spec
 
@@ -226,9 +227,9 @@ def study_of(spec: Spec) -> Study:
     )
 
 
-def make_plan(spec: Spec, workers: int, policy: TilePolicy | None = None, steps: int | None = None) -> Plan:
+def make_plan(spec: Spec, workers: int, policy: TilePolicy | None = None, counted: StepCount | None = None) -> Plan:
     """The plan of a sweep for so many workers; with the policy and the counted steps that a store was made with, or new ones."""
-    study = replace(study_of(spec), steps=steps)
+    study = replace(study_of(spec), counted=counted)
     if policy is not None:
         return Plan(spec, study, policy)
     lengths = tuple(len(axis.values) for axis in spec.axes.values())

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from kernels import models
+from kernels.alike import StepCount
 from kernels.models import ModelError
 from sweep import identity, ledger
 from sweep.cube import attributes
@@ -89,22 +90,27 @@ def _layout(spec: Spec) -> dict[str, Any]:
 
 def _made(spec: Spec, place: Place, workers: int) -> None:
     plan = make_plan(spec, workers)
-    work = _counted(plan)
+    count = _counted(plan)
     _check_room(plan, place)
     head = {
         "format": identity.FORMAT_VERSION,
         "fingerprint": spec.fingerprint(),
         "identity": spec.identity(),
-        "policy": {"box": list(plan.policy.box), "blocks": plan.policy.blocks, "steps": work.steps if work.tolerance else None},
+        "policy": {
+            "box": list(plan.policy.box),
+            "blocks": plan.policy.blocks,
+            "steps": None if count is None else count.most,
+            "expected_steps": [] if count is None else list(count.weights),
+        },
         "store": _layout(spec),
     }
     CubeStore.create(place, plan, _attributes(spec), lambda made: ledger.write_head(made, head))
 
 
-def _counted(plan: Plan) -> Any:
-    """The lengths of the loops, before any store is made. Raises SpecError where trajectories take too many steps."""
+def _counted(plan: Plan) -> StepCount | None:
+    """The steps, before any store is made. Raises SpecError where trajectories take too many."""
     try:
-        return plan.study.work
+        return plan.study.step_count
     except ModelError as error:
         raise SpecError(str(plan.spec.path or plan.spec.name), f"parameters.{error.key}", None, error.problem, error.fix) from None
 
@@ -139,11 +145,16 @@ def _grown(spec: Spec, place: Place, head: dict[str, Any]) -> None:
     if held["draws"] < spec.draws:
         extents.append(held["draws"])
     cube.set_attributes({"complete": False, "growing_to": spec.draws})
-    plan = make_plan(spec, 1, _policy(head, extents), head["policy"]["steps"])
+    plan = make_plan(spec, 1, _policy(head, extents), _steps(head))
     _check_room(plan, place)
     cube.grow(plan)
     cube.clear_status()
     cube.set_attributes({"draws": spec.draws, "extents": extents, "growing_to": None})
+
+
+def _steps(head: dict[str, Any]) -> StepCount | None:
+    policy = head["policy"]
+    return None if policy["steps"] is None else StepCount(policy["steps"], tuple(policy.get("expected_steps", ())))
 
 
 def _policy(head: dict[str, Any], extents: list[int]) -> TilePolicy:
@@ -151,7 +162,7 @@ def _policy(head: dict[str, Any], extents: list[int]) -> TilePolicy:
 
 
 def _plan(spec: Spec, place: Place, head: dict[str, Any]) -> Plan:
-    plan = make_plan(spec, 1, _policy(head, attributes(place).get("extents", [])), head["policy"]["steps"])
+    plan = make_plan(spec, 1, _policy(head, attributes(place).get("extents", [])), _steps(head))
     _counted(plan)
     return plan
 

@@ -69,9 +69,11 @@ class ClockSolution(Solution):
         return self._track.unfinished
 
     @property
-    def steps_used(self) -> jax.Array:
-        """Steps that the slowest trajectory took, ()."""
-        return self._track.used
+    def steps_taken(self) -> jax.Array:
+        """Steps up to the last of each trajectory, those taken again included, (lanes,) int32."""
+        number = jnp.arange(len(self._track.stride), dtype=jnp.int32)[:, None]
+        taken = (number < self._track.used) & (self._track.stride != 0)
+        return jnp.max(jnp.where(taken, number + 1, 0), axis=0)
 
     # --- between the steps -----------------------------------------------------------------------------------------------------------
 

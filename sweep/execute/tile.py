@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels.alike import StepCount
 from kernels.program import TileProgram
 from kernels.sampling import seed_key
 from sweep.plan import Plan, Tile, TilePolicy, make_plan
@@ -29,11 +30,11 @@ class Job:
     spec: Spec
     address: str
     policy: TilePolicy
-    steps: int | None
+    counted: StepCount | None
 
     def plan(self) -> Plan:
         """The plan, which is the same in every process."""
-        return make_plan(self.spec, 1, self.policy, self.steps)
+        return make_plan(self.spec, 1, self.policy, self.counted)
 
 
 @dataclass(frozen=True)

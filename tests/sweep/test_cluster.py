@@ -384,7 +384,7 @@ def test_a_scheduler_that_is_gone_ends_the_run_which_then_goes_on(toy_store, tmp
 def test_no_scheduler_there(monkeypatch):
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.2)
     plan = make_plan(plain(), 1)
-    job = Job(plan.spec, "plain.zarr", plan.policy, plan.study.steps)
+    job = Job(plan.spec, "plain.zarr", plan.policy, plan.study.counted)
     for address in ("tcp://127.0.0.1:9", "nothing://127.0.0.1:9"):
         with pytest.raises(ClusterError, match=f"{address}: no dask scheduler answers there"), Cluster(job, None, address, print):
             pass

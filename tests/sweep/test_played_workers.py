@@ -19,7 +19,7 @@ from tests.sweep.waiting import until
 
 def _job() -> Job:
     plan = make_plan(plain(), 1)
-    return Job(plan.spec, "plain.zarr", TilePolicy((), 1), plan.study.steps)
+    return Job(plan.spec, "plain.zarr", TilePolicy((), 1), plan.study.counted)
 
 
 LATER = object()

@@ -23,7 +23,7 @@ def job(tmp_path, monkeypatch):
     monkeypatch.setattr(worker, "_HELD", {})
     store = tmp_path / "plain.zarr"
     plan = prepared(plain(), place_of(store), 1, "whole")
-    return Job(plan.spec, str(store), plan.policy, plan.study.steps)
+    return Job(plan.spec, str(store), plan.policy, plan.study.counted)
 
 
 def test_a_job_ends_an_earlier_one_on_the_same_store(job):

@@ -1,0 +1,91 @@
+"""Trajectories that take about as many steps are solved together: who they are, and that their company changes no bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks.laws import LAWS
+from kernels import program
+from kernels.alike import fitted, in_order, order, scales
+from kernels.program import Keep, TileProgram, TileShape
+from kernels.sampling import seed_key
+
+BOUNDS = {"fast": (0.5, 8.0), "late": (-3.0, 3.0), "alone": (2.0, 2.0), "endless": (0.0, np.inf)}
+ALONG = scales(tuple(BOUNDS), BOUNDS)
+RANDOM = np.random.default_rng(1)
+
+
+def drawn(lanes):
+    return {"fast": np.exp(RANDOM.uniform(np.log(0.5), np.log(8), lanes)), "late": RANDOM.uniform(-3, 3, lanes)}
+
+
+def steps_of(rows):
+    """A law of steps that the quadratic form holds exactly, but for their being whole."""
+    place, late = np.log2(rows["fast"]) / 2 - 0.5, rows["late"] / 3
+    return np.round(np.exp(4 + 0.8 * place + 0.5 * late - 0.6 * place * late)).astype(np.int32)
+
+
+def test_parameters_without_ends_or_breadth_have_no_scale():
+    assert [scale.name for scale in ALONG] == ["fast", "late"]
+    assert ALONG[0](np.array([0.5, 2.0, 8.0]), np).tolist() == pytest.approx([-1, 0, 1])
+    assert ALONG[1](np.array([-3.0, 0.0, 3.0]), np).tolist() == [-1, 0, 1]
+
+
+def test_the_order_is_that_of_the_steps():
+    pilot = drawn(512)
+    weights = fitted(ALONG, pilot, steps_of(pilot), 32)
+    rows = drawn(4096)
+    of = np.asarray(order(ALONG, weights, {name: jnp.asarray(row) for name, row in rows.items()}, jnp.ones(4096, bool)))
+    assert sorted(of) == list(range(4096))
+    steps = steps_of(rows)
+    perfect, ordered, as_drawn = (one.reshape(-1, 128).max(axis=1).mean() for one in (np.sort(steps), steps[of], steps))
+    assert ordered < 1.03 * perfect
+    assert ordered < 0.6 * as_drawn
+
+
+def test_lanes_that_are_not_held_come_last_and_those_without_a_number_somewhere():
+    rows = {name: jnp.asarray(row).at[7].set(jnp.nan) for name, row in drawn(512).items()}
+    held = jnp.arange(512) % 3 != 0
+    of = np.asarray(order(ALONG, (1.0, 0.2, 0.1, 0.0, 0.0), rows, held))
+    assert sorted(of) == list(range(512))
+    assert np.asarray(held)[of[: int(held.sum())]].all()
+
+
+def test_no_order_where_none_saves_much():
+    pilot = drawn(512)
+    assert fitted(ALONG, pilot, np.full(512, 20), 32) == ()
+    assert fitted(ALONG, pilot, RANDOM.integers(10, 100, 512), 32) == ()
+    assert fitted((), {}, steps_of(pilot), 32) == ()
+
+
+@pytest.mark.parametrize("count", [0, 1, 100, 128, 1024])
+def test_what_is_found_in_an_order_stands_in_that_of_the_rows(count):
+    row, of = jnp.arange(1024.0), jnp.asarray(RANDOM.permutation(1024), jnp.int32)
+    found = np.asarray(in_order(lambda rows: {"square": rows["row"] ** 2}, {"row": row}, of, 128, count)["square"])
+    solved = np.asarray(of)[: -(-count // 128) * 128]
+    expected = np.zeros(1024)
+    expected[solved] = solved.astype(float) ** 2
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_company_changes_no_bit(monkeypatch):
+    # Groups of half a block, and a last block that is not full.
+    monkeypatch.setattr(program, "ALIKE_LANES", 2048)
+    law = replace(LAWS[3], times=(12.0, 48.0))
+    study = law.study("float32")
+    study = replace(study, design=replace(study.design, block=4096))
+    assert study.step_count.weights
+    key, cells, draws = seed_key(3), np.zeros((1, 0)), 4096 + 2500
+    alike = TileProgram(study, TileShape(1, 2), Keep(draws=True))(cells, 0, 2, draws, key)
+    as_drawn = replace(study, counted=study.step_count._replace(weights=()))
+    plain = TileProgram(as_drawn, TileShape(1, 2), Keep(draws=True))(cells, 0, 2, draws, key)
+    for name, value in plain.items():
+        ours, theirs = np.asarray(alike[name]), np.asarray(value)
+        if name.startswith("outcome/"):
+            ours, theirs = ours[:, :draws], theirs[:, :draws]
+        assert np.array_equal(ours, theirs, equal_nan=ours.dtype.kind == "f"), name
