@@ -73,6 +73,12 @@ class ClockSolution(Solution):
         """Steps that the slowest trajectory took, ()."""
         return self._track.used
 
+    @property
+    def steps_taken(self) -> jax.Array:
+        """Steps of each trajectory that were not taken again, (lanes,)."""
+        stride = self._track.stride
+        return jnp.sum(jnp.isfinite(stride) & (stride != 0), axis=0)
+
     # --- between the steps -----------------------------------------------------------------------------------------------------------
 
     def _place(self, index: jax.Array) -> _Place:
