@@ -69,12 +69,13 @@ class Tiles:
     """The tile program of a study on every device at once, each with `blocks` blocks of draws of its own."""
 
     def __init__(self, study: Study, blocks: int, on: list[Any]) -> None:
-        program, key = TileProgram(study, TileShape(1, blocks)), seed_key(1)
+        self.program = TileProgram(study, TileShape(1, blocks))
+        key = seed_key(1)
         self.lanes = len(on) * blocks * study.design.block
         cells = np.zeros((1, 0))
         self.run = Threads(
             [
-                lambda index=index, device=device: program(cells, index * blocks, blocks, self.lanes, key, device)  # type: ignore[misc]
+                lambda index=index, device=device: self.program(cells, index * blocks, blocks, self.lanes, key, device)  # type: ignore[misc]
                 for index, device in enumerate(on)
             ]
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import re
-import shutil
 import subprocess
 
 import numpy as np
@@ -14,6 +13,7 @@ from benchmarks import references
 from benchmarks.laws import LAWS, TOLERANCE
 from benchmarks.peers import cuda_laws, numpy_blocked, scipy_laws
 from benchmarks.suites.laws import worst_error
+from tests.benchmarks.plain_cuda import without_a_device
 from tests.oracles.davidson_houlden import draw_priors
 
 BY_NAME = {law.name: law for law in LAWS}
@@ -27,14 +27,7 @@ def precision(request):
 
 @pytest.fixture(scope="module")
 def library(precision, tmp_path_factory):
-    """The source without a device."""
-    compiler = shutil.which("g++")
-    if compiler is None:
-        pytest.skip("no g++")
-    built = tmp_path_factory.mktemp("cuda") / f"{precision}.so"
-    strict = ["-x", "c++", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
-    subprocess.run([compiler, *strict, *cuda_laws.definitions(precision), str(cuda_laws.SOURCE), "-o", str(built)], check=True)
-    return cuda_laws.loaded(built)
+    return without_a_device(precision, tmp_path_factory.mktemp("cuda"))
 
 
 def test_dates_in_the_recursion(library, precision):
