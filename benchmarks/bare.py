@@ -45,7 +45,7 @@ class Bare:
     """
 
     def __init__(self, study: Study, parameters: NDArray[Any], on: list[Any]) -> None:
-        self.study, self._width = study, sub_block(study)
+        self.study, self._width = study, min(sub_block(study), parameters.shape[1] // len(on))
         blocks = parameters.shape[1] // (len(on) * self._width)
         self.lanes = blocks * len(on) * self._width
         shares = parameters[:, : self.lanes].astype(study.dtype).reshape(len(parameters), len(on), blocks, self._width)

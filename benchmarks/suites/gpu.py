@@ -66,22 +66,26 @@ _SLOWER = 1.3
 @dataclass(frozen=True)
 class _Size:
     """Trajectories of a kernel, of diffrax and of kernels by hand, how many are checked (in the recursion, which is quick to check, and in
-    laws), blocks of a tile, tiles of the timeline, draws of the noisy law's block, rounds and laws."""
+    laws), draws of a block, blocks of a tile, tiles of the timeline, rounds and laws."""
 
     kernel: int
     diffrax: int
     by_hand: int
     checked: int
     checked_law: int
+    block: int
     blocks: int
     tiles: int
-    noisy_block: int
     rounds: int
     laws: int
 
+    def cut(self, study: Study) -> Study:
+        """A study in blocks of this size."""
+        return replace(study, design=replace(study.design, block=self.block))
 
-_FULL = _Size(1 << 22, 1 << 20, 1 << 22, 1 << 15, 32, 64, 16, 1 << 16, 5, len(LAWS))
-_SMALL = _Size(1 << 12, 1 << 8, 1 << 6, 1 << 5, 8, 1, 3, 1 << 9, 1, 1)
+
+_FULL = _Size(1 << 22, 1 << 20, 1 << 22, 1 << 15, 32, 1 << 16, 64, 16, 5, len(LAWS))
+_SMALL = _Size(1 << 12, 1 << 8, 1 << 6, 1 << 5, 8, 1 << 10, 1, 3, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def measure(small: bool = False) -> Record:
     for precision in precisions:
         for problem in _problems(precision, size):
             sys.stderr.write(f"gpu: {problem.name}\n")
-            tiles = Tiles(problem.study, size.blocks, on)
+            tiles = Tiles(size.cut(problem.study), size.blocks, on)
             programs.append(_program(problem, tiles.program, on))
             table, found = _measured(problem, tiles, precision, size, on, missing)
             tables.append(table)
@@ -267,8 +271,7 @@ def _program(problem: _Problem, program: TileProgram, on: list[Any]) -> dict[str
 
 def _noisy(size: _Size, on: list[Any]) -> tuple[Table, Spread]:
     """The noisy law's whole tile program: trajectories and steps a second."""
-    study = NOISY.study("float32")
-    study = replace(study, design=replace(study.design, block=size.noisy_block))
+    study = size.cut(NOISY.study("float32"))
     tiles = Tiles(study, size.blocks, on)
 
     @jax.jit
@@ -292,7 +295,7 @@ def _noisy(size: _Size, on: list[Any]) -> tuple[Table, Spread]:
 
 def _timeline(size: _Size, on: list[Any]) -> tuple[Table, Spread]:
     """How much of the time the device computes while tiles follow each other: so many times the time of one alone, over what passes."""
-    study = studies.study("float32", "recursion", studies.BASE)
+    study = size.cut(studies.study("float32", "recursion", studies.BASE))
     program, key, cells, draws_in_all = TileProgram(study, TileShape(1, size.blocks)), seed_key(1), np.zeros((1, 0)), 1 << 62
     program.compile(on[0])
     wait: Callable[[Any], Any] = jax.block_until_ready
