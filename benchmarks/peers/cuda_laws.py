@@ -36,8 +36,6 @@ _KINDS = {
     "float32": ("float", "exp2f", "log2f", "expm1f", "sqrtf"),
     "float64": ("double", "exp2", "log2", "expm1", "sqrt"),
 }
-_TARGETS = ("native", "sm_90")
-"""The device that is here; or a Hopper, where nvcc cannot tell."""
 _STEPS = 4096
 """Each thread takes its own: as many as the hardest needs."""
 _WINDOWS = 4
@@ -67,25 +65,30 @@ def missing() -> str | None:
 @cache
 def library(precision: str, fast: bool) -> ctypes.CDLL:
     """The source for the device; `fast` lets the compiler use the device's own approximations of functions and divisions."""
-    compiler = nvcc()
+    # A library that is loaded needs its file no more.
+    with tempfile.TemporaryDirectory(prefix="cuda-laws-") as folder:
+        return loaded(built(precision, fast, Path(folder)))
+
+
+def built(precision: str, fast: bool, folder: Path) -> Path:
+    """The library's file, made in a folder for the device that is here, or for a Hopper where nvcc sees none."""
+    compiler, made = nvcc(), folder / "laws.so"
     assert compiler is not None
     options = ["-O3", "-shared", "-Xcompiler", "-fPIC", *(["--use_fast_math"] if fast else []), *definitions(precision)]
     failed = ""
-    for target in _TARGETS:
-        # A library that is loaded needs its file no more.
-        with tempfile.TemporaryDirectory(prefix="cuda-laws-") as folder:
-            built = Path(folder) / "laws.so"
-            command = [compiler, f"-arch={target}", *options, str(SOURCE), "-o", str(built)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                return loaded(built)
-            failed = done.stderr
+    for target in ("native", "sm_90"):
+        command = [compiler, f"-arch={target}", *options, str(SOURCE), "-o", str(made)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        # Where it sees none it warns, and makes something for the oldest.
+        if done.returncode == 0 and "valid GPU" not in done.stderr:
+            return made
+        failed = done.stderr
     raise RuntimeError(f"nvcc cannot compile {SOURCE.name}: {failed}")
 
 
-def loaded(built: Path) -> ctypes.CDLL:
+def loaded(file: Path) -> ctypes.CDLL:
     """A library made of the source."""
-    found = ctypes.CDLL(str(built))
+    found = ctypes.CDLL(str(file))
     found.name_of_error.restype = ctypes.c_char_p
     return found
 
