@@ -46,7 +46,7 @@ class Bare:
 
     def __init__(self, study: Study, parameters: NDArray[Any], on: list[Any]) -> None:
         self.study, self._alike = study, solved_alike(study)
-        width = self._alike or sub_block(study)
+        width = self._alike or min(sub_block(study), parameters.shape[1] // len(on))
         # As many sub-blocks as are put in order together, and there are.
         while self._alike and width < ALIKE_LANES and 2 * width * len(on) <= parameters.shape[1]:
             width *= 2
@@ -75,12 +75,13 @@ class Tiles:
     """The tile program of a study on every device at once, each with `blocks` blocks of draws of its own."""
 
     def __init__(self, study: Study, blocks: int, on: list[Any]) -> None:
-        program, key = TileProgram(study, TileShape(1, blocks)), seed_key(1)
+        self.program = TileProgram(study, TileShape(1, blocks))
+        key = seed_key(1)
         self.lanes = len(on) * blocks * study.design.block
         cells = np.zeros((1, 0))
         self.run = Threads(
             [
-                lambda index=index, device=device: program(cells, index * blocks, blocks, self.lanes, key, device)  # type: ignore[misc]
+                lambda index=index, device=device: self.program(cells, index * blocks, blocks, self.lanes, key, device)  # type: ignore[misc]
                 for index, device in enumerate(on)
             ]
         )

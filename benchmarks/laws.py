@@ -132,3 +132,17 @@ LAWS = (
         times=_MONTHS,
     ),
 )
+
+NOISY = Law(
+    "pace that wanders, breakthroughs",
+    {"noise": "both"},
+    (
+        ("initial_doubling_time", LogUniform(1.0, 2.0)),
+        ("noise_sd", Uniform(0.0, 0.6)),
+        ("breakthrough_rate", Uniform(0.0, 0.2)),
+    ),
+    {"returns": 1.2, "parallel_exponent": 0.3, "noise_correlation_time": 6.0, "breakthrough_size": 1.0, "horizon": 60.0},
+    levels=(5.0, 10.0, 20.0),
+    times=(24.0,),
+)
+"""The law of `configs/noise.toml`, with draws over the whole of its axes."""

@@ -317,8 +317,9 @@ class TileProgram:
         lanes = (_CPU_LANES if self._alike else sub_block(study)) if lanes is None else lanes
         self.lanes = min(lanes, study.design.block)
         self._group = min(study.design.block, ALIKE_LANES)
-        # Blocks solved at once: where lanes are more than a block's.
-        self._together = math.gcd(shape.blocks, max(lanes // study.design.block, 1))
+        most = max(lanes // study.design.block, 1)
+        # Blocks solved at once, where lanes are more than a block's: as many as the tile holds a whole number of times.
+        self.together = max(count for count in range(1, min(most, shape.blocks) + 1) if shape.blocks % count == 0)
         self._run = jax.jit(self._tile, compiler_options=compiler_options())
         self._compiled: dict[Any, Any] = {}
 
@@ -401,7 +402,7 @@ class TileProgram:
     def _tile(
         self, cells: jax.Array, cell_count: jax.Array, first_block: jax.Array, block_count: jax.Array, draws: jax.Array, key: jax.Array
     ) -> dict[str, jax.Array]:
-        study, lanes, block, together = self.study, self.lanes, self.study.design.block, self._together
+        study, lanes, block, together = self.study, self.lanes, self.study.design.block, self.together
 
         def some_blocks(index: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
             arrays, audited = tile
@@ -473,9 +474,9 @@ class TileProgram:
 
     def _by_block(self, function: Callable[..., Any], *rows: jax.Array) -> Any:
         """`function` of the lanes of a block, for each of the blocks that are solved at once."""
-        if self._together == 1:
+        if self.together == 1:
             return function(*rows)
-        return jax.vmap(function)(*(row.reshape(self._together, -1) for row in rows))
+        return jax.vmap(function)(*(row.reshape(self.together, -1) for row in rows))
 
     def _add(
         self,
@@ -528,7 +529,7 @@ class TileProgram:
                 arrays[name] = arrays[name].at[place].add(valid.astype(jnp.int32), mode="promise_in_bounds")
         if self.keep.draws:
             # Of several at once, whole ones, one after the other.
-            offset = (k if self._together == 1 else k[0]) * study.design.block + part * self.lanes
+            offset = (k if self.together == 1 else k[0]) * study.design.block + part * self.lanes
             for name, _ in study.design.distributions:
                 # The same in every cell; beyond the extent there is nothing.
                 kept = jnp.where(held, parameters[name], jnp.nan)
@@ -582,10 +583,10 @@ class TileProgram:
         count = self.lanes // AUDIT_STRIDE
         each = part * count + jnp.arange(count, dtype=jnp.int32)
         places = jnp.arange(count, dtype=jnp.int32) * AUDIT_STRIDE + each * 149 % AUDIT_STRIDE
-        if self._together == 1:
+        if self.together == 1:
             return {name: lax.dynamic_update_slice(kept, lanes_of[name][places], (part * count,)) for name, kept in audited.items()}
         return {
-            name: lax.dynamic_update_slice(kept, lanes_of[name].reshape(self._together, -1)[:, places], (np.int32(0), part * count))
+            name: lax.dynamic_update_slice(kept, lanes_of[name].reshape(self.together, -1)[:, places], (np.int32(0), part * count))
             for name, kept in audited.items()
         }
 

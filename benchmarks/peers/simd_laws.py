@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
 import shutil
 import subprocess
 import tempfile
@@ -16,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.laws import Law
+from benchmarks.peers.quadrature_points import direct_points
 from kernels.solvers.budget import Budget
-from kernels.solvers.panels import direct_panels, gauss_legendre
 
 LAWS = ("labour, linear ceiling", "CES, linear ceiling", "CES, linear ceiling, growing hardware")
 """The laws that are written in C."""
@@ -85,18 +84,9 @@ class SimdLaw:
         return np.where(found < NEVER, found, np.inf)
 
     def _dates(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> _Call:
-        assert max(law.levels) <= budget.direct, "the C kernel has no panels close to a ceiling"
-        begins, points, weights = [0], [], []
-        for start, end in itertools.pairwise((0.0, *law.levels)):
-            edges, nodes = direct_panels(start, end, budget)
-            shares, parts = gauss_legendre(nodes, np.dtype(np.float64))
-            for low, high in itertools.pairwise(edges):
-                points.append((low + (high - low) * shares).astype(kind))
-                weights.append(((high - low) * parts).astype(kind))
-            begins.append(begins[-1] + nodes * (len(edges) - 1))
         out = np.empty((len(law.levels), lanes), kind)
         is_ces = law.options.get("research_input") == "ces"
-        held = np.asarray(begins, np.int32), np.concatenate(points), np.concatenate(weights)
+        held = direct_points(law.levels, budget, kind)
         names = ("returns", "initial_doubling_time", "parallel_exponent", "distance_to_limits", "substitution_parameter")
         return _Call(
             self._library.dates_of_ces if is_ces else self._library.dates_of_labour,

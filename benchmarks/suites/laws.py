@@ -27,19 +27,14 @@ from benchmarks.studies import Precision
 from benchmarks.timing import Spread, interleaved, rates, ratio, spread
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
-_COLUMNS = (
-    Column("what", "kernel or peer"),
-    Column("rate", "trajectories/s, all cores", "rate"),
-    Column("error", "worst error", "error"),
-    Column("ratio", "kernel / peer", "ratio"),
-    Column("why", "settings"),
-)
 _COMPILED = (
     Column("law", "law"),
     Column("float32", "float32", "seconds"),
     Column("float64", "float64", "seconds"),
 )
 
+SOLVERS = ("Tsit5", "Dopri8")
+"""diffrax's, of which the faster at the matched error counts."""
 _FIRST = "Steps counted, program traced and compiled, and 1,024 trajectories on one core."
 
 
@@ -58,7 +53,7 @@ class _Size:
     laws: int
 
 
-_FULL = _Size(1 << 18, 1 << 10, 1 << 15, 4, 32, 5, (512,), ("Tsit5", "Dopri8"), len(LAWS))
+_FULL = _Size(1 << 18, 1 << 10, 1 << 15, 4, 32, 5, (512,), SOLVERS, len(LAWS))
 _SMALL = _Size(1 << 11, 1 << 7, 1 << 7, 2, 16, 2, (64,), ("Tsit5",), 1)
 
 
@@ -79,6 +74,47 @@ class Contender:
         started = time.perf_counter()
         self.run()
         return self.lanes / (time.perf_counter() - started)
+
+
+def columns(rate: str) -> tuple[Column, ...]:
+    """Columns of what `compared` gives, with the heading of the rate."""
+    return (
+        Column("what", "kernel or peer"),
+        Column("rate", rate, "rate"),
+        Column("error", "worst error", "error"),
+        Column("ratio", "kernel / peer", "ratio"),
+        Column("why", "settings"),
+    )
+
+
+def best(tried: list[Contender], precision: Precision) -> Contender:
+    """Of several settings, the fastest of those that reach the matched error, or of all where none does."""
+    return max(tried, key=lambda one: (one.reaches(precision), one.quick_rate()))
+
+
+def compared(
+    contenders: dict[str, Contender], precision: Precision, rounds: int
+) -> tuple[tuple[dict[str, Any], ...], dict[str, Spread | None], dict[str, list[float]]]:
+    """Contenders in turn, the "kernel" among them: rows, its ratios to the others where both reach the matched error, and rates."""
+    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds)
+    taken = {name: rates(seconds[name], contender.lanes) for name, contender in contenders.items()}
+    reached = {name: contender.reaches(precision) for name, contender in contenders.items()}
+    ratios: dict[str, Spread | None] = {
+        name: ratio(taken["kernel"], taken[name]) if reached[name] and reached["kernel"] else None
+        for name in contenders
+        if name != "kernel"
+    }
+    rows = tuple(
+        {
+            "what": name,
+            "rate": spread(taken[name]),
+            "error": contender.error,
+            "ratio": ratios.get(name),
+            "why": contender.settings + ("" if reached[name] else "; does not reach the matched error"),
+        }
+        for name, contender in contenders.items()
+    )
+    return rows, ratios, taken
 
 
 def measure(small: bool = False) -> Record:
@@ -126,28 +162,12 @@ def _measured(
         _tell(f"{law.name}, {precision}: {name}")
         tried = [Contender(run, lanes, error(answers()), settings) for run, answers, lanes, settings in candidates]
         if tried:
-            contenders[name] = max(tried, key=lambda one: (one.reaches(precision), one.quick_rate()))
+            contenders[name] = best(tried, precision)
     _tell(f"{law.name}, {precision}: all in turn")
-    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, size.rounds)
-    taken = {name: rates(seconds[name], contender.lanes) for name, contender in contenders.items()}
-    ratios: dict[str, Spread | None] = {
-        name: ratio(taken["kernel"], taken[name]) if contender.reaches(precision) and contenders["kernel"].reaches(precision) else None
-        for name, contender in contenders.items()
-        if name != "kernel"
-    }
-    rows = tuple(
-        {
-            "what": name,
-            "rate": spread(taken[name]),
-            "error": contender.error,
-            "ratio": ratios.get(name),
-            "why": contender.settings + ("" if contender.reaches(precision) else "; does not reach the matched error"),
-        }
-        for name, contender in contenders.items()
-    )
+    rows, ratios, _ = compared(contenders, precision, size.rounds)
     asked = f"dates of doublings {law.levels}" if law.levels else f"doublings by months {law.times}"
     note = f"Asked: {asked}. Matched error {TOLERANCE[precision]:g}; the ratio's range is over rounds in which all ran in turn."
-    return Table(f"{law.name}, {precision}", _COLUMNS, rows, (note.replace(",)", ")"),)), ratios, first
+    return Table(f"{law.name}, {precision}", columns("trajectories/s, all cores"), rows, (note.replace(",)", ")"),)), ratios, first
 
 
 def _tell(message: str) -> None:

@@ -1,6 +1,7 @@
-"""The inline executor: one thread a device in this process; on a CPU, one XLA device a core.
+"""The inline executor: one thread a device in this process, or two where it is an accelerator; on a CPU, one XLA device a core.
 
-Threads only wait for XLA, which computes without Python's lock. Results go through a short queue to the caller, where they are written
+Threads only wait for XLA, which computes without Python's lock: an accelerator has its next tile queued while the arrays of one are brought
+to the host. Results go through a short queue to the caller, where they are written
 while the next tiles are computed; the queue's bound keeps at most two finished tiles a device in memory.
 """
 
@@ -23,6 +24,8 @@ from sweep.plan import Plan, Tile
 from sweep.store import CubeStore
 
 TRIES = 2
+_TILES_OF_AN_ACCELERATOR = 2
+"""Tiles in its hand: one that is computed, and one before or after."""
 
 
 def cores() -> int:
@@ -98,7 +101,8 @@ def run_tiles(plan: Plan, chains: Sequence[Sequence[Tile]], on: list[Any]) -> Ge
                     return TileFailed(tile, in_one_line(error), TRIES)
         raise AssertionError("unreachable")
 
-    threads = [threading.Thread(target=work, args=(device,), name=f"device-{index}", daemon=True) for index, device in enumerate(on)]
+    takers = [device for device in on for _ in range(1 if device.platform == "cpu" else _TILES_OF_AN_ACCELERATOR)]
+    threads = [threading.Thread(target=work, args=(device,), name=f"device-{index}", daemon=True) for index, device in enumerate(takers)]
     for thread in threads:
         thread.start()
     try:

@@ -21,6 +21,7 @@ class Device:
     """Stands for a device of JAX."""
 
     id: int
+    platform: str = "cpu"
 
 
 @pytest.fixture
@@ -62,6 +63,25 @@ def test_every_tile_once_on_every_device(compute, count):
     assert sorted(result.tile.column for result in done) == list(range(20))
     assert len({result.device for result in done}) == count
     assert not threads()
+
+
+@pytest.mark.parametrize(("platform", "at_once"), [("cpu", 1), ("gpu", 2)])
+def test_an_accelerator_has_its_next_tile_queued(compute, platform, at_once):
+    lock, running, most = threading.Lock(), [0], [0]
+
+    def busy(tile):
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.02)
+        with lock:
+            running[0] -= 1
+
+    compute(busy)
+    plan, chains = chains_of()
+    results = list(run_tiles(plan, chains, [Device(0, platform)]))
+    assert sorted(result.tile.first_block for result in results) == sorted(tile.first_block for chain in chains for tile in chain)
+    assert most == [at_once]
 
 
 def test_no_tiles_no_results(compute):

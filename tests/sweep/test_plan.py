@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sweep
+from kernels.program import TileProgram, sub_block
 from sweep.plan import TilePolicy, histogram_dtype, make_plan
 from sweep.shipped import configs_directory
 from tests.sweep.studies import contents, plain, toy
@@ -109,6 +111,17 @@ def test_more_workers_get_more_tiles():
     assert make_plan(plain(draws=256 * 64), 1).estimated_seconds(4) == pytest.approx(
         make_plan(plain(draws=256 * 64), 1).estimated_seconds(1) / 4
     )
+
+
+@pytest.mark.parametrize("draws", [100, 256 * 3, 256 * 37 + 1, 256 * 1000])
+@pytest.mark.parametrize("tile", [None, 256 * 7, 256 * 48])
+def test_tiles_of_an_accelerator_are_solved_in_as_many_blocks_at_once_as_fit(draws, tile, monkeypatch):
+    plan = make_plan(plain(draws=draws, run__tile=tile), 1)
+    monkeypatch.setattr(jax, "default_backend", lambda: "cuda")
+    fitting = sub_block(plan.study) // plan.study.design.block
+    assert fitting > 1
+    compiled = TileProgram(plan.study, plan.policy.shape(), plan.keep())
+    assert compiled.together == min(plan.policy.blocks, fitting)
 
 
 @pytest.mark.parametrize("draws", ["none", "outcomes", "trajectories"])
