@@ -15,6 +15,7 @@ from benchmarks.environment import cores
 from kernels.in_turn import in_turn
 from kernels.program import Study, TileProgram, TileShape, compiler_options, sub_block
 from kernels.sampling import seed_key
+from kernels.solvers.clock_solution import ClockSolution
 
 
 def devices() -> list[Any]:
@@ -36,33 +37,54 @@ class Threads:
         """What every call gives, once all are computed."""
         return list(self._pool.map(lambda call: self._wait(call()), self._calls))
 
+    def first(self, count: int) -> Threads:
+        """The calls of the first so many devices alone; the others are idle."""
+        return Threads(self._calls[:count])
+
 
 class Bare:
     """Outcomes of given parameters, without draws and statistics, in sub-blocks as the tile program has them.
 
     `parameters` (drawn parameters, lanes) in the order of the study's design. `lanes` is how many of them are computed: whole sub-blocks,
-    the same on every device.
+    the same on every device; `width` those of a sub-block.
     """
 
     def __init__(self, study: Study, parameters: NDArray[Any], on: list[Any]) -> None:
-        self.study, self._width = study, sub_block(study)
-        blocks = parameters.shape[1] // (len(on) * self._width)
-        self.lanes = blocks * len(on) * self._width
-        shares = parameters[:, : self.lanes].astype(study.dtype).reshape(len(parameters), len(on), blocks, self._width)
-        run = jax.jit(lambda blocks: in_turn(self._block, blocks), compiler_options=compiler_options())
-        held = [jax.device_put(shares[:, index].swapaxes(0, 1), device) for index, device in enumerate(on)]
-        self.run = Threads([lambda share=share: run(share) for share in held])  # type: ignore[misc]
+        self.study, self.width = study, sub_block(study)
+        blocks = parameters.shape[1] // (len(on) * self.width)
+        self.lanes = blocks * len(on) * self.width
+        shares = parameters[:, : self.lanes].astype(study.dtype).reshape(len(parameters), len(on), blocks, self.width)
+        self._held = [jax.device_put(shares[:, index].swapaxes(0, 1), device) for index, device in enumerate(on)]
+        self.run = self._of_each(self.block)
 
     def outcomes(self) -> NDArray[Any]:
         """The outcomes, (labels, lanes), flags as 0 and 1."""
         return np.concatenate([np.asarray(share).swapaxes(0, 1).reshape(share.shape[1], -1) for share in self.run()], axis=1)
 
-    def _block(self, drawn: jax.Array) -> jax.Array:
+    def steps(self) -> NDArray[np.int32]:
+        """Steps that the slowest trajectory of each block takes, (blocks,), of a study whose steps are chosen by their error."""
+
+        def used(drawn: jax.Array) -> jax.Array:
+            solution = self.study.model.solve(self._parameters(drawn), self.study.options, self.study.work_here)
+            assert isinstance(solution, ClockSolution)
+            return solution.steps_used
+
+        return np.concatenate([np.asarray(share) for share in self._of_each(used)()])
+
+    def block(self, drawn: jax.Array) -> jax.Array:
+        """The outcomes of a block, (labels, width), of parameters (drawn parameters, width): the program that is run for each."""
+        return jnp.stack(list(self.study.evaluate(self._parameters(drawn), self.study.work_here).values.values()))
+
+    def _of_each(self, function: Callable[[jax.Array], jax.Array]) -> Threads:
+        """`function` of each block, compiled."""
+        run = jax.jit(lambda blocks: in_turn(function, blocks), compiler_options=compiler_options())
+        return Threads([lambda share=share: run(share) for share in self._held])  # type: ignore[misc]
+
+    def _parameters(self, drawn: jax.Array) -> dict[str, jax.Array]:
         study = self.study
         parameters = {name: row for (name, _), row in zip(study.design.distributions, drawn, strict=True)}
         parameters |= {name: jnp.full(drawn.shape[1:], value, study.dtype) for name, value in study.fixed.items()}
-        parameters |= {name: parameters[other] for name, other in study.follows.items()}
-        return jnp.stack(list(study.evaluate(parameters, study.work_here).values.values()))
+        return parameters | {name: parameters[other] for name, other in study.follows.items()}
 
 
 class Tiles:
