@@ -48,10 +48,13 @@ class Loop:
     made: str
 
     def seconds(self) -> float:
-        """Seconds of one run."""
-        started = time.perf_counter()
-        self.run()
-        return time.perf_counter() - started
+        """Seconds of the quickest of some runs, after one that compiles."""
+        taken = []
+        for _ in range(4):
+            started = time.perf_counter()
+            self.run()
+            taken.append(time.perf_counter() - started)
+        return min(taken)
 
 
 def loops(precision: str, seconds: float, on: list[Any]) -> list[tuple[Loop, Loop]]:
@@ -60,7 +63,7 @@ def loops(precision: str, seconds: float, on: list[Any]) -> list[tuple[Loop, Loo
     found = []
     for kind in _LINKS:
         tried = [_sized(_Chain(kind, precision, length, on).loop, seconds) for length in _lengths(on)]
-        found.append(max(tried, key=lambda pair: pair[0].work / min(pair[0].seconds() for _ in range(3))))
+        found.append(max(tried, key=lambda pair: pair[0].work / pair[0].seconds()))
     if on[0].platform == "cpu" and compiler() is not None:
 
         def in_c(passes: int) -> Loop:
@@ -78,7 +81,6 @@ def _lengths(on: list[Any]) -> tuple[int, ...]:
 def _sized(loop: Callable[[int], Loop], seconds: float) -> tuple[Loop, Loop]:
     """The loop with as many passes as take about so many seconds, and with twice as many."""
     passes = 16
-    loop(passes).seconds()
     while (taken := loop(passes).seconds()) < seconds / 4:
         passes *= 4
     passes = max(1, round(passes * seconds / taken))

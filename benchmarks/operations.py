@@ -1,15 +1,17 @@
-"""The arithmetic that a program issues, counted by kind from its jaxpr.
+"""The arithmetic that a program does, counted by kind from its jaxpr.
 
 An operation on arrays counts once for each element, and what is in a loop as often as the loop goes round. As in the compiled program,
-what nothing depends on is not there, what is computed twice is computed once, what is alike in every element is one number, and an addition
-to a product that nothing else asks for is a multiply-add. Moving data and reading bits as another type count nothing.
+what nothing depends on is left out, what is known is not computed, what is there already or does not change in a loop is computed once,
+what is one number in every element is one operation, division by a known number is multiplication, and an addition to a product that
+nothing else asks for is a multiply-add. Not counted are moving data, reading bits as another type, and what a compiler chooses to compute
+twice.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +69,7 @@ def count(function: Callable[..., Any], *arguments: Any, trips: Sequence[float] 
     closed = jax.make_jaxpr(function)(*arguments)
     jaxpr, _ = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
     counter = _Counter(list(trips))
-    found = counter.scope(jaxpr, [_Value() for _ in jaxpr.invars])[0]
+    found, _ = counter.round(jaxpr, _changing(0, [_size(variable) == 1 for variable in jaxpr.invars]))
     if counter.left:
         raise ValueError(f"{len(counter.left)} trips more are given than there are loops without a fixed end")
     return {kind: float(found[kind]) for kind in KINDS}
@@ -75,8 +77,11 @@ def count(function: Callable[..., Any], *arguments: Any, trips: Sequence[float] 
 
 @dataclass(eq=False)
 class _Value:
-    """What a variable holds: whether it is one number in every element, and, of a product, its elements and how often it is asked for."""
+    """What a variable holds: in how many loops it changes, whether it is known to the compiler, whether it is one number in every element;
+    and of a product, its elements and how often it is asked for."""
 
+    depth: int = 0
+    known: bool = False
     uniform: bool = False
     product: int = 0
     uses: int = 0
@@ -84,12 +89,11 @@ class _Value:
 
 @dataclass
 class _Scope:
-    """What is computed together, once: counts, additions with what they add, and what is known already."""
+    """What is computed in one round of a loop: counts, additions with what they add, and what is there already."""
 
     counts: Counter[str] = field(default_factory=Counter)
     additions: list[tuple[int, list[_Value]]] = field(default_factory=list)
-    known: dict[Any, list[_Value]] = field(default_factory=dict)
-    literals: dict[Any, _Value] = field(default_factory=dict)
+    there: dict[Any, list[_Value]] = field(default_factory=dict)
 
 
 class _Counter:
@@ -98,71 +102,80 @@ class _Counter:
     def __init__(self, trips: list[float]) -> None:
         self.left = trips
         self._trips: dict[int, float] = {}
+        self._scopes: list[_Scope] = []
+        self._literals: dict[Any, _Value] = {}
 
-    def scope(self, jaxpr: Jaxpr, given: Sequence[_Value]) -> tuple[Counter[str], list[_Value]]:
-        """The counts of a body of code that is given values, and its own values."""
+    def round(self, jaxpr: Jaxpr, given: list[_Value]) -> tuple[Counter[str], list[_Value]]:
+        """The counts of code that is run over and over, given values, and what it gives."""
         scope = _Scope()
-        results = self._inline(jaxpr, given, scope)
+        self._scopes.append(scope)
+        results = self._inline(jaxpr, given)
+        self._scopes.pop()
         for result in results:
             result.uses += 1
         for size, terms in scope.additions:
-            fused = next((term for term in terms if term.product == size and term.uses == 1), None)
+            fused = next((term for term in terms if term.product == size and term.uses == 1 and term.depth == len(self._scopes)), None)
             if fused is not None:
                 fused.product = 0
                 scope.counts.update({ADDITION: -size, MULTIPLICATION: -size, MULTIPLY_ADD: size})
         return scope.counts, results
 
-    def _inline(self, jaxpr: Jaxpr, given: Sequence[_Value], scope: _Scope) -> list[_Value]:
+    def _inline(self, jaxpr: Jaxpr, given: Sequence[_Value]) -> list[_Value]:
         held: dict[Var, _Value] = dict(zip(jaxpr.invars, given, strict=True))
-        held.update((variable, _Value(_size(variable) == 1)) for variable in jaxpr.constvars)
+        held.update((variable, _Value(known=True, uniform=_size(variable) == 1)) for variable in jaxpr.constvars)
 
         def value(atom: Any) -> _Value:
             if isinstance(atom, Literal):
-                return scope.literals.setdefault((str(atom.val), str(atom.aval)), _Value(_size(atom) == 1))
+                return self._literals.setdefault((str(atom.val), str(atom.aval)), _Value(known=True, uniform=_size(atom) == 1))
             return held[atom]
 
         for equation in jaxpr.eqns:
-            made = self._equation(equation, [value(atom) for atom in equation.invars], scope)
+            made = self._equation(equation, [value(atom) for atom in equation.invars])
             held.update(zip(equation.outvars, made, strict=True))
         return [value(atom) for atom in jaxpr.outvars]
 
-    def _equation(self, equation: JaxprEqn, operands: list[_Value], scope: _Scope) -> list[_Value]:
+    def _equation(self, equation: JaxprEqn, operands: list[_Value]) -> list[_Value]:
         name, parameters = equation.primitive.name, equation.params
         if name in _CALLS:
             inner = parameters.get("jaxpr") or parameters["call_jaxpr"]
-            return self._inline(getattr(inner, "jaxpr", inner), operands, scope)
+            return self._inline(getattr(inner, "jaxpr", inner), operands)
         loops = {"scan": self._scan, "while": self._while, "cond": self._cond}
         if name in loops:
-            for operand in operands:
-                operand.uses += 1
             counts, made = loops[name](equation, operands)
-            scope.counts.update(counts)
-            return made
-        key = (name, tuple(operands), str(parameters), str([variable.aval for variable in equation.outvars]))
-        if key not in scope.known:
-            for operand in operands:
-                operand.uses += 1
-            scope.known[key] = self._computed(equation, operands, scope)
-        return scope.known[key]
+            self._scopes[-1].counts.update(counts)
+        else:
+            # What does not change in a loop is computed before it.
+            depth = max((operand.depth for operand in operands), default=0)
+            there = self._scopes[depth].there
+            key = (name, tuple(operands), str(parameters), str([variable.aval for variable in equation.outvars]))
+            if key in there:
+                return there[key]
+            made = there[key] = self._computed(equation, operands, depth)
+        for operand in operands:
+            operand.uses += 1
+        return made
 
-    def _computed(self, equation: JaxprEqn, operands: list[_Value], scope: _Scope) -> list[_Value]:
-        name, (result, *_) = equation.primitive.name, equation.outvars
+    def _computed(self, equation: JaxprEqn, operands: list[_Value], depth: int) -> list[_Value]:
+        name, (result, *_), scope = equation.primitive.name, equation.outvars, self._scopes[depth]
+        known = all(operand.known for operand in operands)
         if name in _MOVED:
             uniform = name in _REARRANGED and operands[0].uniform
-            return [_Value(uniform or _size(variable) == 1) for variable in equation.outvars]
-        if name in _REDUCTIONS:
-            kind = _REDUCTIONS[name] if _is_number(result) else OTHER
-            scope.counts[kind] += _size(equation.invars[0]) - _size(result)
-            return [_Value(_size(result) == 1)]
+            return [_Value(depth, known, uniform or _size(variable) == 1) for variable in equation.outvars]
         if name == "convert_element_type" and _dtype(result) == _dtype(equation.invars[0]):
             return operands
         uniform = all(operand.uniform for operand in operands)
-        size, made = 1 if uniform else _size(result), _Value(uniform or _size(result) == 1)
-        for kind in _kinds(equation):
+        made = _Value(depth, known, uniform or _size(result) == 1)
+        if known:
+            return [made]
+        if name in _REDUCTIONS:
+            scope.counts[_REDUCTIONS[name] if _is_number(result) else OTHER] += _size(equation.invars[0]) - _size(result)
+            return [made]
+        size = 1 if uniform else _size(result)
+        for kind in _kinds(equation, operands):
             scope.counts[kind] += size
-            if not uniform and kind == ADDITION:
+            if kind == ADDITION:
                 scope.additions.append((size, operands))
-            if not uniform and kind == MULTIPLICATION and name in ("mul", "square", "integer_pow"):
+            if kind == MULTIPLICATION:
                 made.product = size
         return [made]
 
@@ -170,12 +183,10 @@ class _Counter:
         body = equation.params["jaxpr"].jaxpr
         # What is carried has the same shape inside and outside; rows that are read or written one a round have one axis more outside.
         carried = sum(map(_alike, equation.outvars, body.outvars))
-        consts = sum(map(_alike, equation.invars, body.invars)) - carried
-        first_row = consts + carried
-        rows = [operand.uniform or _size(one) == 1 for operand, one in zip(operands[first_row:], body.invars[first_row:], strict=True)]
-        counts, uniform = self._settled(body, operands[:consts], operands[consts:first_row], rows)
-        made = _fresh([*uniform, *(_size(variable) == 1 for variable in equation.outvars[carried:])])
-        return _times(counts, equation.params["length"]), made
+        first = sum(map(_alike, equation.invars, body.invars))
+        rows = [operand.uniform or _size(row) == 1 for operand, row in zip(operands[first:], body.invars[first:], strict=True)]
+        counts, uniform = self._settled(body, operands[: first - carried], operands[first - carried : first], rows)
+        return _times(counts, equation.params["length"]), self._results(equation, uniform)
 
     def _while(self, equation: JaxprEqn, operands: list[_Value]) -> tuple[Counter[str], list[_Value]]:
         if id(equation) not in self._trips:
@@ -183,30 +194,37 @@ class _Counter:
                 raise ValueError("there are more loops without a fixed end than trips are given")
             self._trips[id(equation)] = self.left.pop(0)
         trips, parameters = self._trips[id(equation)], equation.params
-        asked, consts = parameters["cond_nconsts"], parameters["body_nconsts"]
-        begin = operands[asked + consts :]
-        counts, uniform = self._settled(parameters["body_jaxpr"].jaxpr, operands[asked : asked + consts], begin, [])
-        condition = self.scope(parameters["cond_jaxpr"].jaxpr, _fresh([*(one.uniform for one in operands[:asked]), *uniform]))[0]
-        return _times(counts, trips) + _times(condition, trips + 1), _fresh(uniform)
+        asked = parameters["cond_nconsts"]
+        first = asked + parameters["body_nconsts"]
+        counts, uniform = self._settled(parameters["body_jaxpr"].jaxpr, operands[asked:first], operands[first:], [])
+        condition, _ = self.round(parameters["cond_jaxpr"].jaxpr, operands[:asked] + _changing(len(self._scopes), uniform))
+        return _times(counts, trips) + _times(condition, trips + 1), self._results(equation, uniform)
 
     def _settled(self, body: Jaxpr, consts: list[_Value], begin: list[_Value], rows: list[bool]) -> tuple[Counter[str], list[bool]]:
         """The counts of a loop's body, and which of what it carries is one number on every round."""
-        known, uniform = [one.uniform for one in consts], [one.uniform for one in begin]
+        uniform = [one.uniform for one in begin]
         while True:
-            counts, results = self.scope(body, _fresh([*known, *uniform, *rows]))
-            still = [before and after.uniform for before, after in zip(uniform, results, strict=False)]
-            if still == uniform:
+            held = uniform
+            counts, results = self.round(body, consts + _changing(len(self._scopes), held + rows))
+            uniform = [before and after.uniform for before, after in zip(held, results, strict=False)]
+            if uniform == held:
                 return counts, uniform
-            uniform = still
 
     def _cond(self, equation: JaxprEqn, operands: list[_Value]) -> tuple[Counter[str], list[_Value]]:
-        given = [operand.uniform for operand in operands[1:]]
-        branches = [self.scope(branch.jaxpr, _fresh(given))[0] for branch in equation.params["branches"]]
-        return max(branches, key=lambda counts: counts.total()), [_Value(_size(variable) == 1) for variable in equation.outvars]
+        # What is in a branch stays in it.
+        given = _changing(len(self._scopes), [operand.uniform for operand in operands[1:]])
+        branches = [self.round(branch.jaxpr, given)[0] for branch in equation.params["branches"]]
+        return max(branches, key=lambda counts: counts.total()), self._results(equation, [])
+
+    def _results(self, equation: JaxprEqn, uniform: list[bool]) -> list[_Value]:
+        """What a loop gives: what it carried, of which it is known whether it is one number, and its rows."""
+        rest = [_size(variable) == 1 for variable in equation.outvars[len(uniform) :]]
+        return _changing(len(self._scopes) - 1, uniform + rest)
 
 
-def _fresh(uniform: Iterable[bool]) -> list[_Value]:
-    return [_Value(one) for one in uniform]
+def _changing(depth: int, uniform: list[bool]) -> list[_Value]:
+    """Values that change in the loop at a depth."""
+    return [_Value(depth, uniform=one) for one in uniform]
 
 
 def _times(counts: Counter[str], times: float) -> Counter[str]:
@@ -233,11 +251,14 @@ def _is_number(atom: Any) -> bool:
     return bool(jnp.issubdtype(_dtype(atom), jnp.floating))
 
 
-def _kinds(equation: JaxprEqn) -> tuple[str, ...]:
+def _kinds(equation: JaxprEqn, operands: list[_Value]) -> tuple[str, ...]:
     name, result = equation.primitive.name, equation.outvars[0]
     kinds = _MADE_OF.get(name)
     if name in _OTHERS or (kinds is not None and not _is_number(result)):
         return (OTHER,)
+    if name == "div" and operands[1].known:
+        # By a number that the compiler knows: it multiplies by the reciprocal.
+        return (MULTIPLICATION,)
     if name == "integer_pow":
         power = abs(equation.params["y"])
         # By squaring: a product for each binary digit after the first, and one more for each of them that is 1.
