@@ -75,7 +75,7 @@ def loops(precision: str, seconds: float, on: list[Any]) -> list[tuple[Loop, Loo
 
 
 def _lengths(on: list[Any]) -> tuple[int, ...]:
-    return (1, 2, 4, 8, 16) if on[0].platform == "cpu" else (64, 256)
+    return (1, 2, 4, 8, 16) if on[0].platform == "cpu" else (64, 512)
 
 
 def _sized(loop: Callable[[int], Loop], seconds: float) -> tuple[Loop, Loop]:

@@ -47,6 +47,14 @@ _PROBLEMS = (
     Column("rate", "measured", "rate"),
     Column("fraction", "fraction of the limit", "ratio"),
 )
+_NOTES_OF_CEILINGS = (
+    "Additions and multiplications have the ceiling of multiply-adds, of which the faster loop counts. Others are comparisons, selections, "
+    "minima, signs, roundings, conversions, and all that is done to integers; their ceiling is that of comparisons and selections.",
+)
+_NOTES_OF_PROBLEMS = (
+    "At the ceilings, operations of one kind follow those of another; a processor that does both at once may exceed that.",
+    "Loops that end with the slowest trajectory of a block go round as often as measured, on average over blocks.",
+)
 _SCALING = (
     Column("what", "kernel"),
     Column("one", "trajectories/s, one core", "rate"),
@@ -102,12 +110,9 @@ def measure(small: bool = False) -> Record:
         figures += found[3]
     tables = [
         Table("Figures asked of an accelerator, and of two cores", FIGURES, tuple(figures)),
-        Table("Ceilings", _CEILINGS, tuple(ceilings), ("Additions and multiplications have the ceiling of multiply-adds.",)),
+        Table("Ceilings", _CEILINGS, tuple(ceilings), _NOTES_OF_CEILINGS),
         Table(
-            "Operations of a trajectory, and the fraction reached of the rate at the ceilings",
-            _PROBLEMS,
-            tuple(rows),
-            ("Loops that end with the slowest trajectory of a block go round as often as measured, on average over blocks.",),
+            "Operations of a trajectory, and the fraction reached of the rate at the ceilings", _PROBLEMS, tuple(rows), _NOTES_OF_PROBLEMS
         ),
     ]
     if scaling:
