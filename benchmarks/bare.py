@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from numpy.typing import NDArray
 
 from benchmarks.environment import cores
 from kernels.in_turn import in_turn
 from kernels.program import ALIKE_LANES, Study, TileProgram, TileShape, compiler_options, solved_alike, sub_block
 from kernels.sampling import seed_key
+from kernels.solvers.clock_solution import ClockSolution
 
 
 def devices() -> list[Any]:
@@ -36,39 +38,70 @@ class Threads:
         """What every call gives, once all are computed."""
         return list(self._pool.map(lambda call: self._wait(call()), self._calls))
 
+    def first(self, count: int) -> Threads:
+        """The calls of the first so many devices alone; the others are idle."""
+        return Threads(self._calls[:count])
+
 
 class Bare:
     """Outcomes of given parameters, without draws and statistics, in sub-blocks as the tile program has them.
 
     `parameters` (drawn parameters, lanes) in the order of the study's design. `lanes` is how many of them are computed: whole sub-blocks,
-    or whole blocks of them, the same on every device.
+    or whole groups of them that are solved in another order than the draws', the same on every device; `width` those of a sub-block.
     """
 
     def __init__(self, study: Study, parameters: NDArray[Any], on: list[Any]) -> None:
         self.study, self._alike = study, solved_alike(study)
-        width = self._alike or min(sub_block(study), parameters.shape[1] // len(on))
+        self.width = self._alike or min(sub_block(study), parameters.shape[1] // len(on))
+        group = self.width
         # As many sub-blocks as are put in order together, and there are.
-        while self._alike and width < ALIKE_LANES and 2 * width * len(on) <= parameters.shape[1]:
-            width *= 2
-        blocks = parameters.shape[1] // (len(on) * width)
-        self.lanes = blocks * len(on) * width
-        shares = parameters[:, : self.lanes].astype(study.dtype).reshape(len(parameters), len(on), blocks, width)
-        run = jax.jit(lambda blocks: in_turn(self._block, blocks), compiler_options=compiler_options())
-        held = [jax.device_put(shares[:, index].swapaxes(0, 1), device) for index, device in enumerate(on)]
-        self.run = Threads([lambda share=share: run(share) for share in held])  # type: ignore[misc]
+        while self._alike and group < ALIKE_LANES and 2 * group * len(on) <= parameters.shape[1]:
+            group *= 2
+        groups = parameters.shape[1] // (len(on) * group)
+        self.lanes = groups * len(on) * group
+        shares = parameters[:, : self.lanes].astype(study.dtype).reshape(len(parameters), len(on), groups, group)
+        self._held = [jax.device_put(shares[:, index].swapaxes(0, 1), device) for index, device in enumerate(on)]
+        self.run = self._of_each(self._group)
 
     def outcomes(self) -> NDArray[Any]:
         """The outcomes, (labels, lanes), flags as 0 and 1."""
         return np.concatenate([np.asarray(share).swapaxes(0, 1).reshape(share.shape[1], -1) for share in self.run()], axis=1)
 
-    def _block(self, drawn: jax.Array) -> jax.Array:
-        study, shape = self.study, drawn.shape[1:]
-        rows = {name: row for (name, _), row in zip(study.design.distributions, drawn, strict=True)}
-        if self._alike:
-            found = study.evaluate_alike(rows, jnp.ones(shape, bool), self._alike)
-        else:
-            found = study.evaluate(study.completed(rows, shape), study.work_here).rows
-        return jnp.stack([found[label.name] for label in study.labels])
+    def steps(self) -> NDArray[np.int32]:
+        """Steps that each trajectory takes, (lanes,), of a study whose steps are chosen by their error."""
+
+        def taken(drawn: jax.Array) -> jax.Array:
+            solution = self.study.model.solve(self._parameters(drawn), self.study.options, self.study.work_here)
+            assert isinstance(solution, ClockSolution)
+            return solution.steps_taken
+
+        def of_group(drawn: jax.Array) -> jax.Array:
+            steps: jax.Array = lax.map(taken, drawn.reshape(len(drawn), -1, self.width).swapaxes(0, 1))
+            return steps.ravel()
+
+        return np.concatenate([np.asarray(share).ravel() for share in self._of_each(of_group)()])
+
+    def block(self, drawn: jax.Array) -> jax.Array:
+        """The outcomes of a sub-block, (labels, width), of parameters (drawn parameters, width): the program that is run for each."""
+        return self._rows(self.study.evaluate(self._parameters(drawn), self.study.work_here).rows)
+
+    def _group(self, drawn: jax.Array) -> jax.Array:
+        if not self._alike:
+            return self.block(drawn)
+        named = {name: row for (name, _), row in zip(self.study.design.distributions, drawn, strict=True)}
+        return self._rows(self.study.evaluate_alike(named, jnp.ones(drawn.shape[1:], bool), self._alike))
+
+    def _rows(self, found: Mapping[str, jax.Array]) -> jax.Array:
+        return jnp.stack([found[label.name] for label in self.study.labels])
+
+    def _of_each(self, function: Callable[[jax.Array], jax.Array]) -> Threads:
+        """`function` of each group, compiled."""
+        run = jax.jit(lambda groups: in_turn(function, groups), compiler_options=compiler_options())
+        return Threads([lambda share=share: run(share) for share in self._held])  # type: ignore[misc]
+
+    def _parameters(self, drawn: jax.Array) -> dict[str, jax.Array]:
+        named = {name: row for (name, _), row in zip(self.study.design.distributions, drawn, strict=True)}
+        return self.study.completed(named, drawn.shape[1:])
 
 
 class Tiles:

@@ -27,7 +27,7 @@ def _python(*arguments, flags=""):
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_suite_runs_in_small_mode(suite):
     # A machine that has only JAX and what it needs runs these suites: everything else is made impossible to import.
-    hidden = ONLY_JAX if suite in ("kernels", "gpu") else []
+    hidden = ONLY_JAX if suite in ("kernels", "roofline", "gpu") else []
     source = f"import sys; sys.modules.update(dict.fromkeys({hidden})); import benchmarks.__main__ as command; sys.exit(command.command())"
     # What is measured in small mode is of no use, so programs that run briefly need not be fast.
     done = _python("-c", source, suite, "--small", "--json", flags=FLAGS)
