@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from kernels.in_memory import in_memory
+
 
 class _Format(NamedTuple):
     """A floating-point format: its integers, the bits of its fraction, the offset of its exponent, and polynomials that suit its digits."""
@@ -91,7 +93,7 @@ def _power_of_two(exponent: jax.Array, kind: _Format, dtype: jnp.dtype) -> jax.A
 
 def _reduced_exponential(z: jax.Array) -> tuple[jax.Array, jax.Array]:
     """2^n and e^r − 1, where e^z = 2^n·e^r."""
-    kind = _FORMATS[z.dtype.name]
+    kind, z = _FORMATS[z.dtype.name], in_memory(z)
     # Beyond either end 2^n is 0 or +inf by itself. (Selections: a minimum that passes NaN on takes the compiler three times the work.)
     low, high = -kind.offset * math.log(2), (kind.offset + 1) * math.log(2)
     z = jnp.where(z < low, low, jnp.where(z > high, high, z))
@@ -99,7 +101,7 @@ def _reduced_exponential(z: jax.Array) -> tuple[jax.Array, jax.Array]:
     rest = (z - number * kind.log_2_high) - number * kind.log_2_low
     # Beside so large a number the last bits are a whole number's: a conversion would have to look after those that are too large.
     whole = lax.bitcast_convert_type(number + 1.5 * 2.0**kind.fraction, kind.integer)
-    return _power_of_two(whole, kind, z.dtype), rest + rest * rest * _polynomial(kind.exponential, rest)
+    return in_memory((_power_of_two(whole, kind, z.dtype), rest + rest * rest * _polynomial(kind.exponential, rest)))
 
 
 def _exponent(u: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -113,7 +115,7 @@ def _exponent(u: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def _joined_logarithm(exponent: jax.Array, excess: jax.Array) -> jax.Array:
     """k·ln 2 + ln(1 + f), to the last digits of f where k = 0."""
-    kind = _FORMATS[excess.dtype.name]
+    kind, excess = _FORMATS[excess.dtype.name], in_memory(excess)
     share = excess / (2 + excess)
     square = share * share
     half = 0.5 * excess * excess

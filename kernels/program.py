@@ -26,6 +26,7 @@ from jax import lax
 
 from kernels.alike import Scale, StepCount, fitted, in_order, order, scales
 from kernels.gradients import evaluate_with_gradients
+from kernels.in_memory import in_memory
 from kernels.models.model import PATH, Bounds, Model, ModelError
 from kernels.outcomes import CUT_OFF, Evaluation, Label, Outcomes
 from kernels.sampling import Design, path_words
@@ -422,14 +423,13 @@ class TileProgram:
                 arrays, audited = tile
                 lane = jnp.arange(lanes, dtype=jnp.int32) + part * lanes
                 draw = (start[..., None] + lane.astype(jnp.uint32)).ravel()
-                # Kept apart: jax 0.12's compiler would compute outcomes again wherever they are counted (0.10's takes no notice of this).
-                kept: Callable[[_Arrays], _Arrays] = lax.optimization_barrier
+                # Outcomes would be computed again wherever they are counted.
                 if solved is None:
                     parameters = study.parameters(key, draw, cell)
-                    rows = kept(study.evaluate(parameters, study.work_here).rows)
+                    rows = in_memory(study.evaluate(parameters, study.work_here).rows)
                 else:
                     place = part * lanes % self._group
-                    rows = kept({name: lax.dynamic_slice(row, (place,), (lanes,)) for name, row in solved.items()})
+                    rows = in_memory({name: lax.dynamic_slice(row, (place,), (lanes,)) for name, row in solved.items()})
                     parameters = study.completed(rows, (lanes,))
                 arrays = self._add(arrays, parameters, rows, (lane < held[..., None]).ravel(), c, k, part)
                 return arrays, self._picked(audited, {**parameters, **rows}, part)

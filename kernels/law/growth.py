@@ -18,6 +18,7 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 
+from kernels.in_memory import in_memory
 from kernels.law import governance, hardware, noise, training
 from kernels.law.bare_law import BareLaw
 from kernels.solvers.clock import Memory, State
@@ -121,6 +122,7 @@ class GrowthSystem(SoftwareSystem):
 
     def _log_pace_before_policy(self, at: Mapping[str, jax.Array], level: jax.Array) -> jax.Array:
         """ln of the pace in multiples of the recent pace."""
+        level = in_memory(level)
         if "damped" in at:
             log_ratio = _LOG_2 * at["damped"] + self._log_initial_ratio
         else:
@@ -130,7 +132,7 @@ class GrowthSystem(SoftwareSystem):
         if self._wanders:
             p = self.law.parameters
             log_ratio = log_ratio + self._wandering.log_pace(at, at["time"], p["noise_sd"], p["noise_correlation_time"])
-        return log_ratio + self.law.log_first_pace + jnp.log(self.law.parameters["recent_doubling_time"])
+        return in_memory(log_ratio + self.law.log_first_pace + jnp.log(self.law.parameters["recent_doubling_time"]))
 
     @cached_property
     def _log_initial_ratio(self) -> jax.Array:
@@ -303,7 +305,7 @@ class GrowthSystem(SoftwareSystem):
         return self._split(at)
 
     def _watched(self, at: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        """Functions that are negative until something happens."""
+        """Functions that are negative until something happens, as shares of what they are measured by."""
         p, form, watched = self.law.parameters, self.law.options["governance"], {}
         level = self.law.level(at["coordinate"])
         if form in ("cap", "reaction"):
@@ -318,9 +320,10 @@ class GrowthSystem(SoftwareSystem):
         if self.law.has_ramp and not self.law.ramps_in_time:
             start, end = self.law.ramp_ends
             compute = self._deployed(at, level) + self._installed(at)
-            watched["stretch"] = jnp.where(at["stretch"] == 0, compute - start, jnp.where(at["stretch"] == 1, compute - end, -1))
+            begins, ends = ((compute - place) / (1 + jnp.abs(place)) for place in (start, end))
+            watched["stretch"] = jnp.where(at["stretch"] == 0, begins, jnp.where(at["stretch"] == 1, ends, -1))
         if "installed" in at:
-            watched["fully_installed"] = jnp.where(at["fully_installed"] > 0, -1, at["installed"] - MOST_DOUBLINGS)
+            watched["fully_installed"] = jnp.where(at["fully_installed"] > 0, -1, at["installed"] / MOST_DOUBLINGS - 1)
         return watched
 
     def crossings(self, state: State, memory: Memory) -> tuple[jax.Array, ...]:

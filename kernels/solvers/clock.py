@@ -66,7 +66,7 @@ class System(ABC):
 
     @abstractmethod
     def crossings(self, state: State, memory: Memory) -> tuple[jax.Array, ...]:
-        """Functions that are negative until something happens, and zero then."""
+        """Functions that are negative until something happens, and zero then; a few units in the last place of 1 are rounding."""
 
     @abstractmethod
     def at_crossings(self, state: State, memory: Memory, which: tuple[jax.Array, ...]) -> tuple[State, Memory]:
@@ -230,6 +230,7 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
     landing = 1e-6 if dtype == jnp.float64 else 1e-4
     resolution = 1e-14 if dtype == jnp.float64 else 1e-8
     closest = 1e-14 if dtype == jnp.float64 else 1e-7
+    rounding = 8 * float(np.finfo(dtype).eps)
     goal = min(system.last, furthest)
 
     def put(kept: tuple[jax.Array, ...], values: tuple[jax.Array, ...], place: jax.Array) -> tuple[jax.Array, ...]:
@@ -266,9 +267,9 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         error = _error(step, state, tolerance)
         factor = jnp.clip(0.9 * jnp.maximum(error, 1e-12) ** (-1 / tableau.error_order), 0.2, 6.0)
         if system.crosses:
-            # So close that what is left is rounding: where rates bend without end before a crossing (a ramp that ends at everything), steps
-            # only ever go a part of the way, and none can look beyond it.
-            closing = [found & (near <= closest) for near, found in zip(nears, ahead, strict=True)]
+            # So close that what is left is rounding, of the clock or of the function itself, which no step would change: where rates bend
+            # without end before a crossing (a ramp that ends at everything), steps only ever go a part of the way; none can look beyond.
+            closing = [found & ((near <= closest) | (value >= -rounding)) for near, value, found in zip(nears, values, ahead, strict=True)]
             rest = jnp.full_like(stride, jnp.inf)
             for near, found in zip(nears, closing, strict=True):
                 rest = jnp.where(found, jnp.minimum(rest, near), rest)

@@ -230,12 +230,31 @@ class ClockSolution(Solution):
     @cached_property
     def _heights_of_steps(self) -> tuple[jax.Array, jax.Array]:
         """`_heights` at the starts and ends of all steps, and how they change over a step like the one there, each (2, 2, steps, lanes)."""
-        steps = self._steps
-        constant = clock_rate(self.system, self.system.rates(steps.state, steps.memory))
-        both = tuple(jnp.stack(pair) for pair in zip(steps.state, steps.end, strict=True))
-        slopes = tuple(slope * steps.stride for slope in self._slopes(steps, both, constant))
-        governed, before = jax.jvp(lambda *at: self.system.log_paces(at, steps.memory), both, slopes)
-        return jnp.stack([governed[0], -governed[1]]), jnp.stack([before[0], -before[1]])
+        steps, used = self._steps, self._track.used
+
+        def at_both_ends(step: _Place) -> tuple[jax.Array, jax.Array]:
+            constant = clock_rate(self.system, self.system.rates(step.state, step.memory))
+            both = tuple(jnp.stack(pair) for pair in zip(step.state, step.end, strict=True))
+            slopes = tuple(slope * step.stride for slope in self._slopes(step, both, constant))
+            (governed, before), rising = jax.jvp(lambda *at: self.system.log_paces(at, step.memory), both, slopes)
+            return jnp.stack([governed, -before]), jnp.stack([rising[0], -rising[1]])
+
+        def one(index: jax.Array, found: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            step = jax.tree.map(lambda row: lax.dynamic_index_in_dim(row, index, 0, keepdims=False), steps)
+            rows = zip(found, at_both_ends(step), strict=True)
+            heights, slopes = (lax.dynamic_update_index_in_dim(kept, row, index, 2) for kept, row in rows)
+            return heights, slopes
+
+        def stand(index: jax.Array, heights: jax.Array) -> jax.Array:
+            still = jnp.broadcast_to(heights[:, :1, 0], heights[:, :, 0].shape)
+            updated: jax.Array = lax.dynamic_update_index_in_dim(heights, still, index, 2)
+            return updated
+
+        nothing = jnp.zeros((2, 2, *steps.stride.shape), steps.stride.dtype)
+        heights, slopes = lax.fori_loop(0, used + 1, one, (nothing, nothing))
+        # Steps that were not taken stand at the start.
+        heights = lax.fori_loop(used + 1, len(steps.stride), stand, heights)
+        return heights, slopes
 
     def _heights(self, state: State, memory: Memory) -> jax.Array:
         """ln of the pace, and of how slow it would be before policy, (2, lanes), of states of that shape."""
