@@ -44,6 +44,8 @@ class Computed:
     arrays: Mapping[str, np.ndarray]
     seconds: float
     device: str
+    lanes: int
+    """Draws that were solved at once."""
 
 
 class TileFailed(Exception):
@@ -57,9 +59,9 @@ class TileFailed(Exception):
         return f"tile {self.tile.name}: {self.reason}"
 
 
-def program(plan: Plan) -> TileProgram:
-    """The one program of a sweep, to be compiled for each device."""
-    return TileProgram(plan.study, plan.policy.shape(), plan.keep())
+def program(plan: Plan, lanes: int | None = None) -> TileProgram:
+    """The one program of a sweep, to be compiled for each device; it solves `lanes` draws at once, or as many as usual."""
+    return TileProgram(plan.study, plan.policy.shape(), plan.keep(), lanes)
 
 
 def compute(compiled: TileProgram, plan: Plan, tile: Tile, device: Any) -> Computed:
@@ -67,7 +69,7 @@ def compute(compiled: TileProgram, plan: Plan, tile: Tile, device: Any) -> Compu
     started = time.perf_counter()
     promised = compiled(plan.cell_values(tile.box), tile.first_block, tile.blocks, plan.spec.draws, seed_key(plan.spec.seed), device)
     arrays = {name: np.asarray(array) for name, array in promised.items()}
-    return Computed(tile, arrays, time.perf_counter() - started, kind_of(device)["device"])
+    return Computed(tile, arrays, time.perf_counter() - started, kind_of(device)["device"], compiled.lanes)
 
 
 def written(plan: Plan, store: CubeStore, computed: Computed) -> Receipt:
@@ -85,6 +87,7 @@ def written(plan: Plan, store: CubeStore, computed: Computed) -> Receipt:
         "seconds": round(computed.seconds, 4),
         "jaxlib": version("jaxlib"),
         "device": computed.device,
+        "lanes": computed.lanes,
     }
 
 
