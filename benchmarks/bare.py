@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.environment import cores
 from kernels.in_turn import in_turn
-from kernels.program import Study, TileProgram, TileShape, compiler_options, sub_block
+from kernels.program import Keep, Study, TileProgram, TileShape, compiler_options, sub_block
 from kernels.sampling import seed_key
 
 
@@ -66,10 +66,10 @@ class Bare:
 
 
 class Tiles:
-    """The tile program of a study on every device at once, each with `blocks` blocks of draws of its own."""
+    """The tile program of a study, or a part of it, on every device at once, each with `blocks` blocks of draws of its own."""
 
-    def __init__(self, study: Study, blocks: int, on: list[Any]) -> None:
-        program, key = TileProgram(study, TileShape(1, blocks)), seed_key(1)
+    def __init__(self, study: Study, blocks: int, on: list[Any], keep: Keep | None = None, kind: type[TileProgram] = TileProgram) -> None:
+        program, key = kind(study, TileShape(1, blocks), keep or Keep()), seed_key(1)
         self.lanes = len(on) * blocks * study.design.block
         cells = np.zeros((1, 0))
         self.run = Threads(
