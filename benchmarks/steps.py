@@ -129,7 +129,7 @@ def figures(case: Case, found: dict[str, Spread], on: list[Any]) -> Iterator[dic
         yield {"figure": what, "measured": cell(whole, "ratio"), "asked": f"≤ {case.most}×", "reached": reached}
     else:
         what = f"{case.name}: outcomes, statistics and audit, an outcome"
-        yield {"figure": what, "measured": nanoseconds(found["an outcome"], len(on)), "asked": "stated", "reached": None}
+        yield {"figure": what, "measured": f"{nanoseconds(found['an outcome'], len(on))} ns", "asked": "stated", "reached": None}
     reached = bare["median"] >= 0.9 if judged else None
     what = f"{case.name}: from draws to statistics, rate of the bare kernel's"
     yield {"figure": what, "measured": cell(bare, "ratio"), "asked": "≥ 0.9×", "reached": reached}
