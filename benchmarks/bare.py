@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.environment import cores
 from kernels.in_turn import in_turn
-from kernels.program import ALIKE_LANES, Study, TileProgram, TileShape, compiler_options, solved_alike, sub_block
+from kernels.program import ALIKE_LANES, Keep, Study, TileProgram, TileShape, compiler_options, solved_alike, sub_block
 from kernels.sampling import seed_key
 from kernels.solvers.clock_solution import ClockSolution
 
@@ -105,10 +105,10 @@ class Bare:
 
 
 class Tiles:
-    """The tile program of a study on every device at once, each with `blocks` blocks of draws of its own."""
+    """The tile program of a study, or a part of it, on every device at once, each with `blocks` blocks of draws of its own."""
 
-    def __init__(self, study: Study, blocks: int, on: list[Any]) -> None:
-        self.program = TileProgram(study, TileShape(1, blocks))
+    def __init__(self, study: Study, blocks: int, on: list[Any], keep: Keep | None = None, kind: type[TileProgram] = TileProgram) -> None:
+        self.program = kind(study, TileShape(1, blocks), keep or Keep())
         key = seed_key(1)
         self.lanes = len(on) * blocks * study.design.block
         cells = np.zeros((1, 0))

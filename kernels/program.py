@@ -313,16 +313,27 @@ class TileProgram:
         self.study, self.shape, self.keep = study, shape, keep
         # Counts steps where they must be counted, which cannot be done while the program is traced.
         _ = study.work
-        # A sub-block ends with the slowest of its lanes.
-        self._alike = solved_alike(study)
-        lanes = (_CPU_LANES if self._alike else sub_block(study)) if lanes is None else lanes
-        self.lanes = min(lanes, study.design.block)
+        alike = solved_alike(study)
+        # What is solved alike is counted in parts of its own size.
         self._group = min(study.design.block, ALIKE_LANES)
+        self._alike = min(lanes or alike, self._group) if alike else 0
+        lanes = min(_CPU_LANES, study.design.block) if alike else lanes or sub_block(study)
+        self.lanes = min(lanes, study.design.block)
         most = max(lanes // study.design.block, 1)
         # Blocks solved at once, where lanes are more than a block's: as many as the tile holds a whole number of times.
         self.together = max(count for count in range(1, min(most, shape.blocks) + 1) if shape.blocks % count == 0)
         self._run = jax.jit(self._tile, compiler_options=compiler_options())
         self._compiled: dict[Any, Any] = {}
+
+    @property
+    def solves_alike(self) -> bool:
+        """Whether trajectories that take about as many steps are solved together."""
+        return self._alike > 0
+
+    @property
+    def solved_at_once(self) -> int:
+        """Draws that are solved at once: policy, as the shape."""
+        return self._alike or self.lanes * self.together
 
     def __call__(
         self, cells: np.ndarray, first_block: int, blocks: int, draws: int, key: np.ndarray, device: Any = None

@@ -119,6 +119,7 @@ class RunSpec(Table):
     executor: Literal["inline", "dask"] = "inline"
     workers: _Whole | None = None
     tile: _Whole | None = Field(None, description="draws a tile")
+    tune: Annotated[bool, Field(strict=True)] = Field(True, description="in a long run, measure how many draws are best solved at once")
 
 
 def _number_or_table(value: object) -> str:

@@ -194,7 +194,7 @@ def _executor(
     announce: Callable[[str], None],
 ) -> Iterator[Executor]:
     if on:
-        yield inline.Inline(plan, cube, on)
+        yield inline.Inline(plan, cube, on, announce)
         return
     from sweep.execute.cluster import Cluster, ClusterError, ClusterLost
 
@@ -370,6 +370,7 @@ def _provenance(held: Contents, last: Mapping[str, Any]) -> dict[str, Any]:
         "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "devices": kinds,
+        "draws_solved_at_once": sorted({receipt["lanes"] for receipt in held.receipts.values() if "lanes" in receipt}),
         "seconds_in_tiles": round(sum(receipt["seconds"] for receipt in held.receipts.values()), 3),
         "trajectories_of_the_last_call": last.get("trajectories", 0),
         "seconds_of_the_last_call": round(last.get("seconds", 0.0), 3),

@@ -1,4 +1,4 @@
-"""What the commands print: tables of results, plans, stores and models."""
+"""What the commands print: tables of results, plans, stores and models. Matplotlib is imported only where a figure is drawn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from kernels.models import Budget, Model
 from sweep import calendar, ledger
 from sweep.places import Folder, Place
 from sweep.plan import Plan
-from sweep.plots import save_figure, save_path
 from sweep.progress import quantity
 from sweep.results import Row, rows
 from sweep.spec import Spec
@@ -64,6 +63,8 @@ def show_results(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> N
     if "first_failed_index" in held:
         console.print(f"first that failed: siesweep replay {place.address} --index {held['first_failed_index']}", soft_wrap=True)
     if _is_older(figure, place):
+        from sweep.plots import save_figure
+
         save_figure(spec, cube, figure)
     console.print(f"figure  {figure}", soft_wrap=True)
     console.print(f"cube    {place.address}    ({place.opening})", soft_wrap=True)
@@ -286,6 +287,8 @@ def show_replayed(place: Place, found: Replayed, plot: Path | None) -> None:
         table.add_row(f"{month:.4g}", f"{doublings:.5g}")
     console.print(table)
     if plot is not None:
+        from sweep.plots import save_path
+
         save_path(spec, found.times, found.doublings, f"{spec.name}: trajectory {found.index}", plot)
         console.print(f"figure  {plot}", soft_wrap=True)
 

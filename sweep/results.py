@@ -74,15 +74,23 @@ def _all_rows(spec: Spec, cube: xr.DataTree) -> Iterator[Row]:
 def _look_up(cube: xr.DataTree, outcome: str, statistic: str, at: dict[str, float]) -> tuple[float, float]:
     """A statistic and its standard error in one cell."""
     if statistic == "probability":
-        chosen = _nearest(cube["statistics"].to_dataset(), at).sel(outcome=outcome)
-        return float(chosen["probability"]), float(chosen["probability_se"])
-    number = _nearest(cube[f"statistics/{outcome}"].to_dataset(), at)
-    if statistic.startswith("quantile_"):
-        chosen = _nearest(number, {"quantile": float(statistic.removeprefix("quantile_"))})
-        return float(chosen["quantile_value"]), float(chosen["quantile_se"])
-    return float(number[statistic]), float(number[f"{statistic}_se"])
+        found, value, error = cube["statistics"].to_dataset(), "probability", "probability_se"
+        places = {"outcome": found["outcome"].values.tolist().index(outcome)}
+    elif statistic.startswith("quantile_"):
+        found, value, error = cube[f"statistics/{outcome}"].to_dataset(), "quantile_value", "quantile_se"
+        places = _nearest(found, {"quantile": float(statistic.removeprefix("quantile_"))})
+    else:
+        found, value, error = cube[f"statistics/{outcome}"].to_dataset(), statistic, f"{statistic}_se"
+        places = {}
+    places |= _nearest(found, at)
+    return _element(found[value], places), _element(found[error], places)
 
 
-def _nearest(found: xr.Dataset, at: dict[str, float]) -> xr.Dataset:
-    """The cell whose coordinates are nearest, in whatever order they are."""
-    return found.isel({name: int(np.argmin(np.abs(found[name].values - value))) for name, value in at.items()})
+def _nearest(found: xr.Dataset, at: dict[str, float]) -> dict[str, int]:
+    """Where the coordinates are nearest."""
+    return {name: int(np.argmin(np.abs(found[name].values - value))) for name, value in at.items()}
+
+
+def _element(found: xr.DataArray, places: dict[str, int]) -> float:
+    """One element, in whatever order the dimensions are. Picked by NumPy: the first time that xarray does, it imports dask's arrays."""
+    return float(found.values[tuple(places[str(name)] for name in found.dims)])

@@ -166,11 +166,12 @@ class CubeStore:
 
     def settle(self, names: Iterable[str]) -> None:
         """Return once arrays, metadata and all, would survive a loss of power."""
+        written: list[str] = []
         for name in names:
             array = self._array(name)
             whole = tuple(slice(0, size) for size in array.shape)
-            chunks = [chunk for chunk in _chunk_names(name, array, whole) if self.place.has(chunk)]
-            self.place.settle([f"{name}/zarr.json", *chunks])
+            written += [f"{name}/zarr.json", *(chunk for chunk in _chunk_names(name, array, whole) if self.place.has(chunk))]
+        self.place.settle(written)
 
     def read_partials(self, box: Box, names: Iterable[str]) -> dict[str, np.ndarray]:
         """The partial sums of a box of cells, by name, each (cells…, block, …)."""

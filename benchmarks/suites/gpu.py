@@ -262,7 +262,7 @@ def _program(problem: _Problem, program: TileProgram, on: list[Any]) -> dict[str
         "what": problem.name,
         "kernels": sum(count for kind, count in kinds.items() if kind != "while"),
         "loops": kinds["while"],
-        "at_once": program.lanes * program.together,
+        "at_once": program.solved_at_once,
         "moved": cost.get("bytes accessed"),
         "bytes": None if memory is None else memory.temp_size_in_bytes,
         "compile": taken,

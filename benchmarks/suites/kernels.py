@@ -23,6 +23,8 @@ from benchmarks.peers import numpy_blocked, numpy_davidson_houlden
 from benchmarks.peers.processes import Processes
 from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
+from benchmarks.steps import cases, steps
+from benchmarks.steps import figures as step_figures
 from benchmarks.studies import Precision, Time
 from benchmarks.timing import Spread, interleaved, rates, ratio, spread
 from kernels.outcomes import Outcomes
@@ -48,7 +50,8 @@ _RATIOS = (
 
 @dataclass(frozen=True)
 class _Size:
-    """How much is measured: trajectories a run of each contender, trajectories whose error is taken, blocks of a tile, rounds."""
+    """How much is measured: trajectories a run of each contender, trajectories whose error is taken, blocks of a tile, rounds; cases whose
+    steps are timed, and their draws."""
 
     kernel: int
     searched: int
@@ -57,10 +60,24 @@ class _Size:
     checked: int
     blocks: int
     rounds: int
+    cases: int
+    stepped: int
 
 
-_FULL = _Size(kernel=1 << 22, searched=1 << 18, sorted_peer=1 << 22, blocked_peer=1 << 21, checked=1 << 15, blocks=16, rounds=9)
-_SMALL = _Size(kernel=1 << 14, searched=1 << 12, sorted_peer=1 << 14, blocked_peer=1 << 13, checked=1 << 11, blocks=1, rounds=2)
+_FULL = _Size(
+    kernel=1 << 22,
+    searched=1 << 18,
+    sorted_peer=1 << 22,
+    blocked_peer=1 << 21,
+    checked=1 << 15,
+    blocks=16,
+    rounds=9,
+    cases=3,
+    stepped=1 << 18,
+)
+_SMALL = _Size(
+    kernel=1 << 14, searched=1 << 12, sorted_peer=1 << 14, blocked_peer=1 << 13, checked=1 << 11, blocks=1, rounds=2, cases=1, stepped=1
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +108,10 @@ def measure(small: bool = False) -> Record:
         tables += [base[0], base[1], limit[0], limit[1]]
         if precision == "float32":
             figures = [*base[2], *limit[2]]
+    for case in cases()[: size.cases]:
+        table, found = steps(case, size.stepped, size.rounds, on)
+        tables.append(table)
+        figures += step_figures(case, found, on)
     if on[0].platform != "cpu":
         held["hardware"]["accelerator"] = f"{len(on)} × {on[0].device_kind}"
     return Record("kernels", small, (Table("Figures asked of float32 on the CPU", FIGURES, tuple(figures)), *tables), held)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +20,7 @@ import jax
 from sweep.errors import in_one_line
 from sweep.execute.compilation import compiling
 from sweep.execute.tile import Computed, Receipt, TileFailed, compute, kind_of, program, written
+from sweep.execute.tuning import tuned
 from sweep.plan import Plan, Tile
 from sweep.store import CubeStore
 
@@ -47,22 +48,24 @@ def devices(workers: int | None) -> list[Any]:
 class Inline:
     """Tiles on devices of this process."""
 
-    def __init__(self, plan: Plan, store: CubeStore, on: list[Any]) -> None:
-        self._plan, self._store, self._on = plan, store, on
+    def __init__(self, plan: Plan, store: CubeStore, on: list[Any], announce: Callable[[str], None]) -> None:
+        self._plan, self._store, self._on, self._announce = plan, store, on, announce
         self.kind = kind_of(on[0])
 
     def receipts(self, chains: Sequence[Sequence[Tile]]) -> Generator[Receipt | TileFailed, None, None]:
         """Compute and write tiles, in any order but for that of each chain. Close it to end early: it waits for the tiles in hand."""
-        with contextlib.closing(run_tiles(self._plan, chains, self._on)) as results:
+        with contextlib.closing(run_tiles(self._plan, chains, self._on, self._announce)) as results:
             for result in results:
                 yield result if isinstance(result, TileFailed) else written(self._plan, self._store, result)
 
 
-def run_tiles(plan: Plan, chains: Sequence[Sequence[Tile]], on: list[Any]) -> Generator[Computed | TileFailed, None, None]:
+def run_tiles(
+    plan: Plan, chains: Sequence[Sequence[Tile]], on: list[Any], announce: Callable[[str], None] = lambda message: None
+) -> Generator[Computed | TileFailed, None, None]:
     """Compute the tiles of each chain in order on the devices `on`. Close it to end early: it waits for the tiles in hand."""
-    compiled = program(plan)
     on = on[: len(chains)]
     with compiling(plan.spec.fingerprint()), ThreadPoolExecutor(max(1, len(on))) as pool:
+        compiled = tuned(program(plan), plan, chains, on, announce)
         list(pool.map(compiled.compile, on))
     waiting: queue.SimpleQueue[Sequence[Tile]] = queue.SimpleQueue()
     for chain in chains:

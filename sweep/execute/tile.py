@@ -45,6 +45,8 @@ class Computed:
     arrays: Mapping[str, np.ndarray]
     seconds: float
     device: str
+    lanes: int
+    """Draws that were solved at once."""
 
 
 class TileFailed(Exception):
@@ -58,9 +60,9 @@ class TileFailed(Exception):
         return f"tile {self.tile.name}: {self.reason}"
 
 
-def program(plan: Plan) -> TileProgram:
-    """The one program of a sweep, to be compiled for each device."""
-    return TileProgram(plan.study, plan.policy.shape(), plan.keep())
+def program(plan: Plan, lanes: int | None = None) -> TileProgram:
+    """The one program of a sweep, to be compiled for each device; it solves `lanes` draws at once, or as many as usual."""
+    return TileProgram(plan.study, plan.policy.shape(), plan.keep(), lanes)
 
 
 def compute(compiled: TileProgram, plan: Plan, tile: Tile, device: Any) -> Computed:
@@ -68,7 +70,7 @@ def compute(compiled: TileProgram, plan: Plan, tile: Tile, device: Any) -> Compu
     started = time.perf_counter()
     promised = compiled(plan.cell_values(tile.box), tile.first_block, tile.blocks, plan.spec.draws, seed_key(plan.spec.seed), device)
     arrays = {name: np.asarray(array) for name, array in promised.items()}
-    return Computed(tile, arrays, time.perf_counter() - started, kind_of(device)["device"])
+    return Computed(tile, arrays, time.perf_counter() - started, kind_of(device)["device"], compiled.solved_at_once)
 
 
 def written(plan: Plan, store: CubeStore, computed: Computed) -> Receipt:
@@ -86,6 +88,7 @@ def written(plan: Plan, store: CubeStore, computed: Computed) -> Receipt:
         "seconds": round(computed.seconds, 4),
         "jaxlib": version("jaxlib"),
         "device": computed.device,
+        "lanes": computed.lanes,
     }
 
 

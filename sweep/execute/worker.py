@@ -19,6 +19,7 @@ import jax
 from sweep.errors import in_one_line
 from sweep.execute.compilation import compiling
 from sweep.execute.tile import Job, Receipt, compute, kind_of, program, written
+from sweep.execute.tuning import chosen
 from sweep.places import place_of
 from sweep.plan import Tile
 from sweep.store import CubeStore
@@ -34,7 +35,8 @@ class _Held:
         self.plan = job.plan()
         self.device = jax.local_devices()[0]
         self.store = CubeStore(place_of(job.address))
-        self.program = program(self.plan)
+        default = program(self.plan)
+        self.program = chosen(default, self.plan, self.device) or default
         self.computing = threading.Lock()
         self.busy = 0
         self.ended = False

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import sweep
-from sweep import ledger, printing
+from sweep import ledger, plots, printing
 from sweep.cli import main
 from sweep.places import Folder
 from sweep.shipped import configs_directory
@@ -166,7 +166,7 @@ def test_a_figure_that_cannot_be_written(done, monkeypatch):
     def full(spec, cube, path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(printing, "save_figure", full)
+    monkeypatch.setattr(plots, "save_figure", full)
     result = siesweep("run", "plain.toml")
     assert result.exit_code == 1
     assert result.stderr == "siesweep: [Errno 28] No space left on device: 'results/plain.png'\n"

@@ -80,7 +80,7 @@ def test_these_tiles_do_differ():
 
 def test_bits_do_not_depend_on_the_order_of_tiles(plain_store, tmp_path, monkeypatch):
     run_tiles = inline.run_tiles
-    monkeypatch.setattr(inline, "run_tiles", lambda plan, chains, on: run_tiles(plan, [chains[i] for i in (2, 0, 3, 1)], on))
+    monkeypatch.setattr(inline, "run_tiles", lambda plan, chains, *on: run_tiles(plan, [chains[i] for i in (2, 0, 3, 1)], *on))
     sweep.run(plain(), tmp_path / "plain.zarr", workers=1)
     names = [record["tile"] for record in records(tmp_path / "plain.zarr") if "crc" in record]
     assert names == ["/2", "/0", "/3", "/1"]
@@ -496,6 +496,7 @@ def test_provenance(plain_store):
     assert provenance["versions"].keys() >= {"siesweep", "jax", "jaxlib", "numpy", "xarray", "zarr", "python"}
     assert [device.startswith("cpu:") for device in provenance["devices"]] == [True]
     assert provenance["seconds_in_tiles"] > 0
+    assert provenance["draws_solved_at_once"] == [256]
     assert provenance["trajectories_of_the_last_call"] == 1024
 
 

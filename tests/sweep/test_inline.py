@@ -37,7 +37,7 @@ def compute(monkeypatch):
     def use(function):
         def computing(compiled, plan, tile, device):
             function(tile)
-            return Computed(tile, {}, 0.0, f"fake:{device.id}")
+            return Computed(tile, {}, 0.0, f"fake:{device.id}", 256)
 
         monkeypatch.setattr(inline, "compute", computing)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import subprocess
 import sys
 
 import numpy as np
@@ -15,7 +16,7 @@ from sweep.places import Folder
 from sweep.printing import show_results
 from sweep.published import PublishedNumber
 from sweep.results import Row, rows
-from tests.sweep.studies import plain, toy
+from tests.sweep.studies import PLAIN, plain, toy
 
 
 def published(value, tolerance):
@@ -67,6 +68,25 @@ def test_every_statistic_of_a_sweep_without_axes(study):
     assert {(row.value, row.se) for row in mean} == {(float(group["mean"]), float(group["mean_se"]))}
     assert [(row.published.place, row.agrees) for row in mean if row.published] == [("near", True), ("far", False)]
     assert [row.value for row in found[3:]] == group["quantile_value"].values.tolist()
+
+
+def test_results_are_printed_without_what_takes_long_to_import(plain_store):
+    program = f"""
+import sys
+from pathlib import Path
+import sweep
+from sweep.places import Folder
+from sweep.printing import show_results
+from sweep.spec import loads
+store = Path({str(plain_store)!r})
+# The cube's own metadata stands for a figure that is not older than it, and is not drawn again.
+show_results(loads({PLAIN!r}), sweep.open_cube(store), Folder(store), store / "zarr.json")
+long = {{"dask.array", "distributed", "matplotlib", "scipy"}} & sys.modules.keys()
+sys.exit(f"imported {{long}}" if long else 0)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "date_of_doubling_3" in ended.stdout
 
 
 def test_the_published_numbers_of_a_sweep_with_axes(toy_store):
@@ -131,5 +151,5 @@ def test_a_figure_is_drawn_once(study, plain_store, tmp_path, monkeypatch):
     for _ in range(2):
         show_results(spec, cube, Folder(plain_store), figure)
         stamp = figure.stat().st_mtime_ns
-        monkeypatch.setattr("sweep.printing.save_figure", lambda *_: pytest.fail("drawn again"))
+        monkeypatch.setattr("sweep.plots.save_figure", lambda *_: pytest.fail("drawn again"))
     assert figure.stat().st_mtime_ns == stamp
