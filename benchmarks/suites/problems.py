@@ -1,0 +1,148 @@
+"""Problems beyond the growth laws' own suite, on all cores: Lorenz's equations at a fixed step, a law in plain time close to its blow-up,
+and a law with noise, each contender beside its peers.
+
+Each is measured at one achieved error, which is said beside its rate together with the steps that a trajectory takes; one that does not
+reach the error gets no ratio. A peer that is not installed is left out, and named.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from numpy.typing import NDArray
+
+from benchmarks import lorenz
+from benchmarks.bare import devices
+from benchmarks.environment import cores, environment
+from benchmarks.peers import numpy_lorenz, simd_laws
+from benchmarks.peers.simd_lorenz import SimdLorenz
+from benchmarks.record import Column, Record, Table
+from benchmarks.studies import Precision
+from benchmarks.timing import interleaved, rates, ratio, spread
+
+_PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
+_COLUMNS = (
+    Column("what", "kernel or peer"),
+    Column("rate", "trajectories/s, all cores", "rate"),
+    Column("steps", "steps a trajectory"),
+    Column("step_rate", "steps/s", "rate"),
+    Column("error", "worst error", "error"),
+    Column("ratio", "kernel / peer", "ratio"),
+    Column("why", "settings"),
+)
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Trajectories of Lorenz's equations, of compiled contenders, of diffrax and of NumPy; how many are checked; rounds; batches tried."""
+
+    lorenz: int
+    lorenz_diffrax: int
+    lorenz_numpy: int
+    checked: int
+    rounds: int
+    batches: tuple[int, ...]
+
+
+_FULL = _Size(1 << 17, 1 << 13, 1 << 16, 32, 5, (128, 512, 2048))
+_SMALL = _Size(1 << 10, 1 << 7, 1 << 9, 8, 2, (64,))
+
+
+@dataclass(frozen=True)
+class _Contender:
+    """Something timed: trajectories of a call, its worst error, the mean steps of a trajectory, and its settings."""
+
+    run: Callable[[], object]
+    lanes: int
+    error: float
+    steps: float
+    settings: str
+
+    def quick_rate(self) -> float:
+        """Trajectories a second in one run that nothing else is beside."""
+        started = time.perf_counter()
+        self.run()
+        return self.lanes / (time.perf_counter() - started)
+
+
+def measure(small: bool = False) -> Record:
+    """Run the suite."""
+    held = environment()
+    size, on = _SMALL if small else _FULL, devices()
+    tables = [_lorenz(precision, size, on) for precision in _PRECISIONS]
+    return Record("problems", small, tuple(tables), held)
+
+
+def _lorenz(precision: Precision, size: _Size, on: list[Any]) -> Table:
+    """Lorenz's equations in 1,000 steps of one method."""
+    rho = lorenz.draws(size.lorenz).astype(precision)
+    truth = lorenz.reference(rho[: size.checked])
+
+    def one(run: Callable[[], object], answers: Callable[[], NDArray[Any]], lanes: int, settings: str) -> _Contender:
+        error = lorenz.worst_error(answers()[:, : size.checked], truth)
+        return _Contender(run, lanes, error, lorenz.STEPS, settings)
+
+    def on_devices(function: Callable[[Any], Any], given: NDArray[Any], settings: str) -> _Contender:
+        tried = [(batch, lorenz.OnDevices(function, given, on, batch)) for batch in size.batches]
+        return _fastest(one(peer.run, peer.answers, peer.lanes, f"{settings}, batches of {batch}") for batch, peer in tried)
+
+    contenders = {"kernel": on_devices(lorenz.by_kernel, rho, "the clock's Runge–Kutta step, in time")}
+    if simd_laws.compiler() is not None:
+        by_hand = SimdLorenz(rho, cores())
+        contenders["C, by hand"] = one(by_hand.run, by_hand.run, by_hand.lanes, "compiled at -O3 -march=native -ffast-math")
+    if _installed("numba"):
+        from benchmarks.peers import numba_lorenz
+
+        compiled = partial(numba_lorenz.solved, rho)
+        contenders["numba"] = one(compiled, compiled, len(rho), "prange over blocks of trajectories")
+    if _installed("diffrax"):
+        from benchmarks.peers import diffrax_lorenz
+
+        contenders["diffrax"] = on_devices(diffrax_lorenz.solved, rho[: size.lorenz_diffrax], "Tsit5, ConstantStepSize")
+    blocked = partial(numpy_lorenz.solved, rho[: size.lorenz_numpy])
+    contenders["NumPy"] = one(blocked, blocked, size.lorenz_numpy, "blocks of trajectories, in place, one thread a core")
+    asked = (
+        f"{lorenz.STEPS:,} steps of {lorenz.STEP:g} of Tsitouras' method of order 5, ρ between 0 and 21. The error is that of the state."
+    )
+    return _measured(f"Lorenz at a fixed step, {precision}", contenders, lorenz.TOLERANCE[precision], size.rounds, asked)
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _fastest(tried: Iterator[_Contender]) -> _Contender:
+    return max(tried, key=_Contender.quick_rate)
+
+
+def _measured(title: str, contenders: Mapping[str, _Contender], matched: float, rounds: int, asked: str) -> Table:
+    """The table of some contenders, of which the kernel is one, run in turn."""
+    sys.stderr.write(f"problems: {title}\n")
+    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds)
+    taken = {name: rates(seconds[name], contender.lanes) for name, contender in contenders.items()}
+    rows = []
+    for name, contender in contenders.items():
+        reaches = contender.error <= matched
+        compared = name != "kernel" and reaches and contenders["kernel"].error <= matched
+        rows.append(
+            {
+                "what": name,
+                "rate": spread(taken[name]),
+                "steps": f"{contender.steps:,.0f}",
+                "step_rate": spread(rates(seconds[name], contender.lanes * contender.steps)),
+                "error": contender.error,
+                "ratio": ratio(taken["kernel"], taken[name]) if compared else None,
+                "why": contender.settings + ("" if reaches else "; does not reach the matched error"),
+            }
+        )
+    notes = [asked, f"Matched error {matched:g}; the ratio's range is over rounds in which all ran in turn."]
+    missing = [package for package in ("diffrax", "numba") if not _installed(package)]
+    if missing:
+        notes.append(f"Not installed, and left out: {', '.join(missing)}.")
+    return Table(title, _COLUMNS, tuple(rows), tuple(notes))
