@@ -45,11 +45,9 @@ def reference(rho: NDArray[Any]) -> NDArray[np.float64]:
     """The state at the end to about twelve digits, (3, lanes), by SciPy's DOP853."""
     from scipy.integrate import solve_ivp
 
-    ends = []
+    ends, span = [], (0.0, STEPS * STEP)
     for value in rho.astype(np.float64):
-        found = solve_ivp(
-            lambda _, at, value=value: slope(tuple(at), value), (0.0, STEPS * STEP), START, method="DOP853", rtol=1e-13, atol=1e-13
-        )
+        found = solve_ivp(lambda _, at, value=value: slope(tuple(at), value), span, START, method="DOP853", rtol=1e-13, atol=1e-13)
         ends.append(found.y[:, -1])
     return np.stack(ends, axis=1)
 

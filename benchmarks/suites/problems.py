@@ -8,6 +8,7 @@ reach the error gets no ratio. A peer that is not installed is left out, and nam
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,13 +18,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from benchmarks import lorenz
-from benchmarks.bare import devices
+from benchmarks import blow_up, lorenz
+from benchmarks.bare import Bare, devices
 from benchmarks.environment import cores, environment
+from benchmarks.laws import TOLERANCE
 from benchmarks.peers import numpy_lorenz, simd_laws
+from benchmarks.peers.scipy_in_time import ScipyInTime
+from benchmarks.peers.scipy_laws import ScipyLaw
 from benchmarks.peers.simd_lorenz import SimdLorenz
 from benchmarks.record import Column, Record, Table
 from benchmarks.studies import Precision
+from benchmarks.suites.laws import worst_error
 from benchmarks.timing import interleaved, rates, ratio, spread
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
@@ -40,7 +45,8 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class _Size:
-    """Trajectories of Lorenz's equations, of compiled contenders, of diffrax and of NumPy; how many are checked; rounds; batches tried."""
+    """Trajectories of Lorenz's equations, of compiled contenders, of diffrax and of NumPy; how many are checked; rounds; batches tried;
+    and trajectories of a law of the kernels, of diffrax and of SciPy, and diffrax's solvers."""
 
     lorenz: int
     lorenz_diffrax: int
@@ -48,10 +54,14 @@ class _Size:
     checked: int
     rounds: int
     batches: tuple[int, ...]
+    law: int
+    law_diffrax: int
+    law_scipy: int
+    solvers: tuple[str, ...]
 
 
-_FULL = _Size(1 << 17, 1 << 13, 1 << 16, 32, 5, (128, 512, 2048))
-_SMALL = _Size(1 << 10, 1 << 7, 1 << 9, 8, 2, (64,))
+_FULL = _Size(1 << 17, 1 << 13, 1 << 16, 32, 5, (128, 512, 2048), 1 << 20, 1 << 13, 16, ("Tsit5", "Dopri8"))
+_SMALL = _Size(1 << 10, 1 << 7, 1 << 9, 8, 2, (64,), 1 << 11, 1 << 7, 4, ("Tsit5",))
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ def measure(small: bool = False) -> Record:
     """Run the suite."""
     held = environment()
     size, on = _SMALL if small else _FULL, devices()
-    tables = [_lorenz(precision, size, on) for precision in _PRECISIONS]
+    tables = [problem(precision, size, on) for problem in (_lorenz, _blow_up) for precision in _PRECISIONS]
     return Record("problems", small, tuple(tables), held)
 
 
@@ -113,6 +123,65 @@ def _lorenz(precision: Precision, size: _Size, on: list[Any]) -> Table:
     return _measured(f"Lorenz at a fixed step, {precision}", contenders, lorenz.TOLERANCE[precision], size.rounds, asked)
 
 
+def _blow_up(precision: Precision, size: _Size, on: list[Any]) -> Table:
+    """Dates of doublings close to a blow-up, over software and in time."""
+    law, clock = blow_up.LAW, blow_up.IN_THE_CLOCK
+    drawn = law.draws(size.law).astype(precision)
+    truth = blow_up.dates(drawn)
+    study, clock_study = law.study(precision), clock.study(precision)
+    over, stepped = Bare(study, drawn, on), Bare(clock_study, drawn, on)
+    steps = float(blow_up.clock_steps(clock_study, drawn[:, : size.batches[-1]]).mean())
+
+    def error(answers: NDArray[Any]) -> float:
+        return worst_error(answers, truth)
+
+    contenders = {
+        "kernel": _Contender(over.run, over.lanes, error(over.outcomes()), blow_up.points(study), "points of quadrature over software"),
+        "kernel, mixed clock": _Contender(stepped.run, stepped.lanes, error(stepped.outcomes()), steps, 'solver = "clock"'),
+    }
+
+    def by_diffrax(make: Callable[..., Any]) -> Iterator[_Contender]:
+        for solver, batch in itertools.product(size.solvers, size.batches):
+            for tolerance in _tolerances(precision):
+                peer = make(law, drawn[:, : size.law_diffrax], on, solver, tolerance, batch)
+                found = error(peer.answers())
+                if found <= TOLERANCE[precision] or tolerance == _tolerances(precision)[-1]:
+                    yield _Contender(peer.run, peer.lanes, found, peer.steps(), f"{solver}, tolerance {tolerance:g}, batches of {batch}")
+                    break
+
+    def by_scipy(make: Callable[..., Any]) -> Iterator[_Contender]:
+        for method in ("RK45", "DOP853", "LSODA"):
+            for tolerance in _tolerances(precision):
+                peer = make(law, drawn[:, : size.law_scipy], method, tolerance)
+                found = error(peer.run())
+                if found <= TOLERANCE[precision] or tolerance == _tolerances(precision)[-1]:
+                    settings = f"solve_ivp, {method}, tolerance {tolerance:g}; one core, times {cores()}"
+                    # As if it ran on every core at no loss: a call counts for so many trajectories more.
+                    yield _Contender(peer.run, peer.lanes * cores(), found, peer.steps(), settings)
+                    break
+
+    if _installed("diffrax"):
+        from benchmarks.peers.diffrax_in_time import DiffraxInTime
+        from benchmarks.peers.diffrax_laws import DiffraxLaw
+
+        contenders["diffrax, over software"] = _best(by_diffrax(DiffraxLaw), precision)
+        contenders["diffrax, in time"] = _best(by_diffrax(DiffraxInTime), precision)
+    contenders["SciPy, over software"] = _best(by_scipy(ScipyLaw), precision)
+    contenders["SciPy, in time"] = _best(by_scipy(ScipyInTime), precision)
+    asked = f"Asked: dates of doublings {law.levels}, of which the blow-up is the limit; the error is that of the known solution."
+    return _measured(f"Close to a blow-up, {precision}", contenders, TOLERANCE[precision], size.rounds, asked)
+
+
+def _tolerances(precision: Precision) -> tuple[float, ...]:
+    """What a peer's tolerance is tightened to until its error is within what is asked."""
+    return tuple(TOLERANCE[precision] / 10**power for power in range(4))
+
+
+def _best(tried: Iterator[_Contender], precision: Precision) -> _Contender:
+    """The fastest of those that reach the error of the laws."""
+    return max(tried, key=lambda one: (one.error <= TOLERANCE[precision], one.quick_rate()))
+
+
 def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
@@ -122,7 +191,7 @@ def _fastest(tried: Iterator[_Contender]) -> _Contender:
 
 
 def _measured(title: str, contenders: Mapping[str, _Contender], matched: float, rounds: int, asked: str) -> Table:
-    """The table of some contenders, of which the kernel is one, run in turn."""
+    """The table of some contenders, of which one is called "kernel", run in turn."""
     sys.stderr.write(f"problems: {title}\n")
     seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds)
     taken = {name: rates(seconds[name], contender.lanes) for name, contender in contenders.items()}
