@@ -8,7 +8,6 @@ order 5. Every contender takes these steps; the answer is the state at the end, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,9 +16,6 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from benchmarks.bare import Threads
-from kernels.in_turn import in_turn
-from kernels.program import compiler_options
 from kernels.solvers.clock import take_step
 from kernels.solvers.tableaus import RUNGE_KUTTA_5
 
@@ -58,24 +54,9 @@ def worst_error(states: NDArray[Any], truth: NDArray[np.float64]) -> float:
     return float(np.nan_to_num(difference, nan=1.0).max())
 
 
-class OnDevices:
-    """`function` of ρ, (batch,), that gives the state at the end, (3, batch), for batch after batch on every device at once."""
-
-    def __init__(self, function: Callable[[jax.Array], jax.Array], rho: NDArray[Any], on: list[Any], batch: int) -> None:
-        blocks = len(rho) // (len(on) * batch)
-        self.lanes = blocks * len(on) * batch
-        shares = rho[: self.lanes].reshape(len(on), blocks, batch)
-        run = jax.jit(lambda share: in_turn(function, share), compiler_options=compiler_options())
-        held = [jax.device_put(share, device) for share, device in zip(shares, on, strict=True)]
-        self.run = Threads([lambda share=share: run(share) for share in held])  # type: ignore[misc]
-
-    def answers(self) -> NDArray[Any]:
-        """(3, lanes)."""
-        return np.concatenate([np.moveaxis(np.asarray(share), 1, 0).reshape(3, -1) for share in self.run()], axis=1)
-
-
-def by_kernel(rho: jax.Array) -> jax.Array:
-    """The state at the end by the clock's own Runge–Kutta step, taken in time."""
+def by_kernel(given: jax.Array) -> jax.Array:
+    """The state at the end, (3, lanes), for ρ, (1, lanes), by the clock's own Runge–Kutta step, taken in time."""
+    rho = given[0]
 
     def rates(state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         return slope(state[1:], rho)

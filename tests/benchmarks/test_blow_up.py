@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 from mpmath import mp
 
 from benchmarks import blow_up
-from benchmarks.bare import Bare, devices
+from benchmarks.bare import Bare
 from benchmarks.peers.scipy_in_time import ScipyInTime
 from benchmarks.peers.scipy_laws import ScipyLaw
 from benchmarks.suites.laws import worst_error
@@ -29,7 +30,7 @@ def test_the_known_dates_are_integrals_of_the_law():
 @pytest.mark.parametrize(("precision", "expected"), [("float32", 2e-5), ("float64", 1e-9)])
 def test_the_kernels(law, precision, expected):
     drawn = DRAWN.astype(precision)
-    found = Bare(law.study(precision), drawn, devices()[:1]).outcomes()
+    found = Bare(law.study(precision), drawn, jax.devices()[:1]).outcomes()
     assert worst_error(found, blow_up.dates(drawn)) < expected
 
 
@@ -52,7 +53,7 @@ def test_scipy(peer):
 def test_diffrax(precision, tolerance, expected):
     in_time = pytest.importorskip("benchmarks.peers.diffrax_in_time", exc_type=ModuleNotFoundError).DiffraxInTime
     drawn = DRAWN.astype(precision)
-    peer = in_time(blow_up.LAW, drawn, devices()[:1], "Tsit5", tolerance, 256)
+    peer = in_time(blow_up.LAW, drawn, jax.devices()[:1], "Tsit5", tolerance, 256)
     found = peer.answers()
     assert found.dtype == precision
     assert worst_error(found, blow_up.dates(drawn)) < expected

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 from benchmarks import lorenz
-from benchmarks.bare import devices
+from benchmarks.bare import Batches
 from benchmarks.peers import numpy_lorenz, simd_laws
 from benchmarks.peers.simd_lorenz import SimdLorenz
 
@@ -15,12 +16,12 @@ RHO = lorenz.draws(256)
 
 
 def _kernel(rho):
-    return lorenz.OnDevices(lorenz.by_kernel, rho, devices()[:1], 128).answers()
+    return Batches(lorenz.by_kernel, rho[None], jax.devices()[:1], 128).answers()
 
 
 def _diffrax(rho):
     peer = pytest.importorskip("benchmarks.peers.diffrax_lorenz", exc_type=ModuleNotFoundError)
-    return lorenz.OnDevices(peer.solved, rho, devices()[:1], 128).answers()
+    return Batches(peer.solved, rho[None], jax.devices()[:1], 128).answers()
 
 
 def _numba(rho):
