@@ -43,6 +43,25 @@ class Threads:
         return Threads(self._calls[:count])
 
 
+class Batches:
+    """`function` of one batch of parameters after another, (rows, batch) of (rows, lanes), on every device at once.
+
+    It gives answers of shape (answers, batch). Lanes beyond whole batches of every device are left out.
+    """
+
+    def __init__(self, function: Callable[[jax.Array], jax.Array], given: NDArray[Any], on: list[Any], batch: int) -> None:
+        blocks = given.shape[1] // (len(on) * batch)
+        self.lanes = blocks * len(on) * batch
+        shares = given[:, : self.lanes].reshape(len(given), len(on), blocks, batch)
+        run = jax.jit(lambda share: in_turn(function, share), compiler_options=compiler_options())
+        held = [jax.device_put(shares[:, index].swapaxes(0, 1), device) for index, device in enumerate(on)]
+        self.run = Threads([lambda share=share: run(share) for share in held])  # type: ignore[misc]
+
+    def answers(self) -> NDArray[Any]:
+        """(answers, lanes)."""
+        return np.concatenate([np.asarray(share).swapaxes(0, 1).reshape(share.shape[1], -1) for share in self.run()], axis=1)
+
+
 class Bare:
     """Outcomes of given parameters, without draws and statistics, in sub-blocks as the tile program has them.
 

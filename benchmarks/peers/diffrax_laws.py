@@ -37,14 +37,25 @@ class DiffraxLaw:
             for index in range(len(on))
         ]
         run = jax.jit(lambda share: in_turn(jax.vmap(self._solved), share), compiler_options=compiler_options())
-        held = [jax.device_put(share, device) for share, device in zip(shares, on, strict=True)]
-        self.run = Threads([lambda share=share: run(share) for share in held])  # type: ignore[misc]
+        self._held = [jax.device_put(share, device) for share, device in zip(shares, on, strict=True)]
+        self.run = Threads([lambda share=share: run(share) for share in self._held])  # type: ignore[misc]
 
     def answers(self) -> NDArray[Any]:
         """(questions, lanes)."""
         return np.concatenate([np.moveaxis(np.asarray(share), -1, 0).reshape(share.shape[-1], -1) for share in self.run()], axis=1)
 
+    def steps(self) -> float:
+        """The mean number of steps that a trajectory takes, those that are taken again included."""
+        count = jax.jit(jax.vmap(lambda given: self._solution(given).stats["num_steps"]))
+        first = {name: rows[0] for name, rows in self._held[0].items()}
+        return float(np.mean(count(first)))
+
     def _solved(self, given: Mapping[str, jax.Array]) -> jax.Array:
+        found = self._solution(given)
+        values: jax.Array = found.ys if self._law.levels else found.ys[:, 0]
+        return jnp.where(values > given["horizon"], jnp.inf, values) if self._law.levels else values
+
+    def _solution(self, given: Mapping[str, jax.Array]) -> Any:
         law = self._law
         kind = given["returns"].dtype
         if law.levels:
@@ -55,7 +66,7 @@ class DiffraxLaw:
         def slope(at: Any, state: Any, given: Any) -> Any:
             return doubling_time(jnp, law, given, at) if law.levels else jnp.stack(rates(jnp, law, given, at, tuple(state)))
 
-        found = diffrax.diffeqsolve(
+        return diffrax.diffeqsolve(
             diffrax.ODETerm(slope),
             self._solver(),
             t0=0.0,
@@ -69,5 +80,3 @@ class DiffraxLaw:
             throw=False,
             adjoint=diffrax.ForwardMode(),
         )
-        values: jax.Array = found.ys if law.levels else found.ys[:, 0]
-        return jnp.where(values > given["horizon"], jnp.inf, values) if law.levels else values

@@ -1,8 +1,8 @@
 """The growth law as its peers are given it: one plain right-hand side for any array library, written from the equations and not from ours.
 
-Equations: 1/T = (1/T0)·I^λ·(1 − x/X)^(βX ln 2), β = λα/r; with labour alone I = 2^(x + y) and α = 1, else
-I = (α 2^(ρ(x + y)) + (1 − α) 2^(ρy))^(1/ρ). A reaction divides the pace by 2^(gain·max(0, z − log2 m)), dz/dt = (log2 pace_u − z)/delay.
-A hardware loop has df/dt = 2^(λ_h (x + y) − λ_h/r_h f)/T_h and dy/dt = (f − y)/D.
+Equations: 1/T = (1/T0)·I^λ·R, R = (1 − x/X)^(βX ln 2), or 2^(−βx) without a ceiling, β = λα/r; with labour alone I = 2^(x + y) and
+α = 1, else I = (α 2^(ρ(x + y)) + (1 − α) 2^(ρy))^(1/ρ). A reaction divides the pace by 2^(gain·max(0, z − log2 m)),
+dz/dt = (log2 pace_u − z)/delay. A hardware loop has df/dt = 2^(λ_h (x + y) − λ_h/r_h f)/T_h and dy/dt = (f − y)/D.
 
 Arrays are of one shape; `given` holds parameters by name; months and doublings.
 """
@@ -27,9 +27,12 @@ def log_pace(xp: Any, law: Law, given: Mapping[str, Any], x: Any, y: Any) -> Any
     if law.options.get("research_input") == "ces":
         share, rho = given["labour_share"], given["substitution_parameter"]
         labour = _LOG_2 * y + xp.log(share * xp.exp(rho * (_LOG_2 * x)) + (1 - share)) / rho
-    steepness = given["parallel_exponent"] * share / given["returns"] * given["distance_to_limits"] * _LOG_2
-    left = 1 - x / given["distance_to_limits"]
-    return given["parallel_exponent"] * labour + steepness * xp.log(left) - xp.log(given["initial_doubling_time"])
+    steepness = given["parallel_exponent"] * share / given["returns"] * _LOG_2
+    if law.options["ceiling"] == "constant":
+        returns = -steepness * x
+    else:
+        returns = steepness * given["distance_to_limits"] * xp.log(1 - x / given["distance_to_limits"])
+    return given["parallel_exponent"] * labour + returns - xp.log(given["initial_doubling_time"])
 
 
 def doubling_time(xp: Any, law: Law, given: Mapping[str, Any], x: Any) -> Any:
@@ -43,7 +46,7 @@ def rates(xp: Any, law: Law, given: Mapping[str, Any], time: Any, state: tuple[A
     reaction, loop = law.options.get("governance") == "reaction", law.options.get("hardware") == "loop"
     awareness = others.pop(0) if reaction else 0.0
     frontier, installed = others if loop else (0.0, given["hardware_doublings_per_year"] / 12 * time if _grows(law) else 0.0)
-    # A trial point of a step may lie beyond the ceiling.
+    # A trial point of a step may lie beyond the ceiling; and without one, beyond all numbers.
     pace = log_pace(xp, law, given, xp.minimum(x, given["distance_to_limits"] * (1 - 1e-7)), installed)
     found = []
     if reaction:

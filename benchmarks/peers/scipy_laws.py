@@ -26,7 +26,15 @@ class ScipyLaw:
         """(questions, lanes)."""
         return np.stack([self._solved(given) for given in self._given], axis=1)
 
+    def steps(self) -> float:
+        """The mean number of steps that a trajectory takes; SciPy does not tell of those that are taken again."""
+        return float(np.mean([len(self._solution(given, dense_output=True).sol.ts) - 1 for given in self._given]))
+
     def _solved(self, given: dict[str, float]) -> NDArray[np.float64]:
+        values = np.asarray(self._solution(given).y[0])
+        return np.where(values > given["horizon"], np.inf, values) if self._law.levels else values
+
+    def _solution(self, given: dict[str, float], dense_output: bool = False) -> Any:
         law = self._law
         asked = law.levels or law.times
         absolute = self._relative * (1.0 if self._relative == _EXACT else 1e-2)
@@ -37,9 +45,16 @@ class ScipyLaw:
 
         # A trial point may lie where nothing is finite; the step is then taken again.
         with np.errstate(all="ignore"):
-            found = solve_ivp(slope, (0.0, asked[-1]), begin, method=self._method, t_eval=asked, rtol=self._relative, atol=absolute)
-        values = np.asarray(found.y[0])
-        return np.where(values > given["horizon"], np.inf, values) if law.levels else values
+            return solve_ivp(
+                slope,
+                (0.0, asked[-1]),
+                begin,
+                method=self._method,
+                t_eval=asked,
+                dense_output=dense_output,
+                rtol=self._relative,
+                atol=absolute,
+            )
 
 
 def reference(law: Law, drawn: NDArray[Any]) -> NDArray[np.float64]:

@@ -34,21 +34,25 @@ def compiler() -> str | None:
     return shutil.which("gcc") or shutil.which("cc")
 
 
-@cache
-def _library(precision: str) -> ctypes.CDLL:
-    real, exponential, logarithm, terms = _KINDS[precision]
-    source = Path(__file__).with_suffix(".c")
-    defined = [f"-DREAL={real}", f"-DEXP={exponential}", f"-DLOG={logarithm}", f"-DSERIES={terms}", f"-DNEVER={NEVER:g}"]
-    found = compiler()
+def library(source: Path, defined: dict[str, object]) -> ctypes.CDLL:
+    """A C file compiled with macros defined, and loaded. There must be a compiler."""
+    found, macros = compiler(), [f"-D{name}={value}" for name, value in defined.items()]
     assert found is not None
     # A library that is loaded needs its file no more.
-    with tempfile.TemporaryDirectory(prefix="simd-laws-") as folder:
-        built = Path(folder) / f"{precision}.so"
-        subprocess.run([found, *_FLAGS, *defined, str(source), "-o", str(built), "-lmvec", "-lm"], check=True, capture_output=True)
+    with tempfile.TemporaryDirectory(prefix="simd-") as folder:
+        built = Path(folder) / f"{source.stem}.so"
+        subprocess.run([found, *_FLAGS, *macros, str(source), "-o", str(built), "-lmvec", "-lm"], check=True, capture_output=True)
         return ctypes.CDLL(str(built))
 
 
-class _Call:
+@cache
+def _laws(precision: str) -> ctypes.CDLL:
+    real, exponential, logarithm, terms = _KINDS[precision]
+    defined = {"REAL": real, "EXP": exponential, "LOG": logarithm, "SERIES": terms, "NEVER": f"{NEVER:g}"}
+    return library(Path(__file__).with_suffix(".c"), defined)
+
+
+class Call:
     """A function of the library with its arguments, whose arrays are `held`, and what it fills."""
 
     def __init__(self, function: Any, held: tuple[Any, ...], out: NDArray[Any], *arguments: Any) -> None:
@@ -64,7 +68,7 @@ class SimdLaw:
 
     def __init__(self, law: Law, drawn: NDArray[Any], precision: str, budget: Budget, threads: int) -> None:
         kind = np.dtype(precision)
-        self._library, self._real = _library(precision), ctypes.c_float if precision == "float32" else ctypes.c_double
+        self._library, self._real = _laws(precision), ctypes.c_float if precision == "float32" else ctypes.c_double
         self.lanes = drawn.shape[1] // (threads * _WIDTH) * threads * _WIDTH
         given = {name: row[: self.lanes].astype(kind) for name, row in law.parameters(drawn).items()}
         self._pool, share = ThreadPoolExecutor(threads), self.lanes // threads
@@ -76,32 +80,32 @@ class SimdLaw:
 
     def run(self) -> NDArray[Any]:
         """(questions, lanes), with `NEVER` for a date that is not reached."""
-        return np.concatenate(list(self._pool.map(_Call.__call__, self._calls)), axis=1)
+        return np.concatenate(list(self._pool.map(Call.__call__, self._calls)), axis=1)
 
     def answers(self) -> NDArray[Any]:
         """The same, with infinity for a date that is not reached."""
         found = self.run()
         return np.where(found < NEVER, found, np.inf)
 
-    def _dates(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> _Call:
+    def _dates(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> Call:
         out = np.empty((len(law.levels), lanes), kind)
         is_ces = law.options.get("research_input") == "ces"
         held = direct_points(law.levels, budget, kind)
         names = ("returns", "initial_doubling_time", "parallel_exponent", "distance_to_limits", "substitution_parameter")
-        return _Call(
+        return Call(
             self._library.dates_of_ces if is_ces else self._library.dates_of_labour,
             (given, *held),
             out,
             ctypes.c_long(lanes),
-            *(_pointer(given[name]) for name in names),
+            *(pointer(given[name]) for name in names),
             self._real(float(given["labour_share"][0]) if is_ces else 1.0),
             self._real(float(given["horizon"][0])),
             len(law.levels),
-            *(_pointer(row) for row in held),
-            _pointer(out),
+            *(pointer(row) for row in held),
+            pointer(out),
         )
 
-    def _levels(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> _Call:
+    def _levels(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> Call:
         out, asked = np.empty((len(law.times), lanes), kind), np.asarray(law.times, kind)
         names = (
             "returns",
@@ -111,20 +115,21 @@ class SimdLaw:
             "substitution_parameter",
             "hardware_doublings_per_year",
         )
-        return _Call(
+        return Call(
             self._library.levels,
             (given, asked),
             out,
             ctypes.c_long(lanes),
-            *(_pointer(given[name]) for name in names),
+            *(pointer(given[name]) for name in names),
             self._real(float(given["labour_share"][0])),
             len(law.times),
-            _pointer(asked),
+            pointer(asked),
             self._real(max(budget.tolerance / 10, 2e-7 if kind == np.float32 else 2e-14)),
             4 * budget.steps,
-            _pointer(out),
+            pointer(out),
         )
 
 
-def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:
+def pointer(array: NDArray[Any]) -> ctypes.c_void_p:
+    """Where an array begins, for C; whoever calls holds the array."""
     return ctypes.c_void_p(array.ctypes.data)

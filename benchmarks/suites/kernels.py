@@ -1,15 +1,18 @@
-"""Davidson & Houlden's (2025) kernels on all cores: against NumPy on the same cores, and the continuous limit against the recursion.
+"""Davidson & Houlden's (2025) kernels on all cores: against NumPy and numba on the same cores, and the continuous limit against the
+recursion.
 
-Bare kernels get their parameters and give outcomes, as NumPy does; the whole tile program draws its parameters, too, and makes the
-statistics and the audit. Needs JAX and NumPy only. Achieved errors are against NumPy float64 (see `references.py`), for parameters rounded
-alike.
+Bare kernels get their parameters and give outcomes, as the peers do; the whole tile program draws its parameters, too, and makes the
+statistics and the audit. Needs JAX and NumPy only; numba takes part where it is installed. Achieved errors are against NumPy float64 (see
+`references.py`), for parameters rounded alike.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -31,6 +34,8 @@ from kernels.outcomes import Outcomes
 
 MATCHED = {"float32": (2e-5, 1e-4), "float64": (1e-9, 1e-6)}
 """What two contenders must both reach for a ratio: the worst relative error of a date, and the share of flags decided otherwise."""
+_ON_CORES = ("NumPy", "numba")
+"""What runs on the CPU even where there is an accelerator."""
 _LEVELS = [int(level) for level in studies.DATES]
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 _COLUMNS = (
@@ -129,7 +134,7 @@ def draws(lanes: int) -> NDArray[Any]:
 
 
 def _against_numpy(precision: Precision, drawn: NDArray[Any], size: _Size, on: list[Any]) -> tuple[Table, Table, list[dict[str, Any]]]:
-    """The base recursion with its four published windows, beside both NumPy peers."""
+    """The base recursion with its four published windows, beside its peers."""
     truth = _blocked(drawn[:, : size.checked])
 
     def flags_differ(flags: NDArray[Any]) -> float:
@@ -152,14 +157,23 @@ def _against_numpy(precision: Precision, drawn: NDArray[Any], size: _Size, on: l
         ("NumPy, sorted and in panels", numpy_davidson_houlden.windows, size.sorted_peer),
         ("NumPy, blocked", numpy_blocked.windows, size.blocked_peer),
     )
+    names = [name for name, *_ in peers]
     with ExitStack() as stack:
         for name, function, lanes in peers:
             peer = stack.enter_context(Processes(function, drawn[:, :lanes], 4, precision, cores()))
             contenders[name] = _Contender(peer, lanes, flags_differ=flags_differ(peer()))
+        has_numba = importlib.util.find_spec("numba") is not None
+        if has_numba:
+            from benchmarks.peers import numba_davidson_houlden
+
+            names.append("numba")
+            speedup, returns, distance, exponent = drawn[:, : size.sorted_peer]
+            run = partial(numba_davidson_houlden.windows, speedup, returns, distance, exponent, precision)
+            contenders["numba"] = _Contender(run, len(speedup), flags_differ=flags_differ(run()))
         taken = _taken(contenders, size.rounds)
     ratios, figures = [], []
     for kernel in ("bare kernel", "whole tile program"):
-        for peer_name, *_ in peers:
+        for peer_name in names:
             alike = "recursion, windows, type and cores" + ("; ours draws, sums and audits besides" if kernel != "bare kernel" else "")
             found = _ratio(kernel, peer_name, contenders, taken, precision, alike, on)
             ratios.append(found)
@@ -169,6 +183,7 @@ def _against_numpy(precision: Precision, drawn: NDArray[Any], size: _Size, on: l
         "The tile program is held against its own float64 audit, the others against the blocked NumPy version in float64.",
         "NumPy and the bare kernel find the windows; the demo asks for dates and years of progress besides.",
         "NumPy runs in one process a core on parameters in shared memory; the kernels in one thread and one XLA device a core.",
+        "numba runs in one thread a core, each trajectory in a loop of its own." if has_numba else "numba is not installed: left out.",
     )
     title = f"Base recursion, four published windows, {precision}"
     table = Table(title, _COLUMNS, _rows(contenders, taken, on), notes)
@@ -246,7 +261,7 @@ def _taken(contenders: Mapping[str, _Contender], rounds: int) -> dict[str, list[
 def _rows(contenders: Mapping[str, _Contender], taken: Mapping[str, list[float]], on: list[Any]) -> tuple[dict[str, Any], ...]:
     rows = []
     for name, contender in contenders.items():
-        on_cores = name.startswith("NumPy") or on[0].platform == "cpu"
+        on_cores = name.startswith(_ON_CORES) or on[0].platform == "cpu"
         rows.append(
             {
                 "what": name if on_cores else f"{name}, {on[0].device_kind}",
@@ -274,7 +289,7 @@ def _ratio(
     short = [name for name in (first, second) if not contenders[name].reaches(precision)]
     if short:
         alike = f"no ratio: {' and '.join(short)} does not reach the matched error"
-    elif second.startswith("NumPy") and on[0].platform != "cpu":
+    elif second.startswith(_ON_CORES) and on[0].platform != "cpu":
         alike = f"no ratio: other hardware ({on[0].device_kind})"
     else:
         found = ratio(taken[first], taken[second])

@@ -1,4 +1,5 @@
-"""Growth laws on all cores: the kernels beside diffrax, heyoka, SciPy and C by hand, each at the settings that reach one error soonest.
+"""Growth laws on all cores: the kernels beside diffrax, heyoka, numba, SciPy and C by hand, each at the settings that reach one error
+soonest.
 
 The error is the worst relative one of all that is asked (dates of doublings, or doublings by given months), over trajectories that are
 checked against SciPy's DOP853 at a tolerance of 1e-13. A peer's tolerance is tightened until it is within the matched error; of the
@@ -40,11 +41,13 @@ _FIRST = "Steps counted, program traced and compiled, and 1,024 trajectories on 
 
 @dataclass(frozen=True)
 class _Size:
-    """Trajectories of the kernel, of diffrax, of heyoka and of SciPy; how many are checked; rounds; and batches that diffrax tries."""
+    """Trajectories of the kernel, of diffrax, of heyoka, of numba and of SciPy; how many are checked; rounds; and batches
+    that diffrax tries."""
 
     kernel: int
     diffrax: int
     heyoka: int
+    numba: int
     scipy: int
     checked: int
     rounds: int
@@ -53,8 +56,8 @@ class _Size:
     laws: int
 
 
-_FULL = _Size(1 << 18, 1 << 10, 1 << 15, 4, 32, 5, (512,), SOLVERS, len(LAWS))
-_SMALL = _Size(1 << 11, 1 << 7, 1 << 7, 2, 16, 2, (64,), ("Tsit5",), 1)
+_FULL = _Size(1 << 18, 1 << 10, 1 << 15, 1 << 15, 4, 32, 5, (512,), SOLVERS, len(LAWS))
+_SMALL = _Size(1 << 11, 1 << 7, 1 << 7, 1 << 9, 2, 16, 2, (64,), ("Tsit5",), 1)
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,7 @@ def _measured(
         ("C, by hand", _by_hand(law, rounded, precision, study.work)),
         ("diffrax", diffrax_candidates(law, rounded[:, : size.diffrax], truth, precision, size.solvers, size.batches, on)),
         ("heyoka", _heyoka(law, drawn[:, : size.heyoka], precision)),
+        ("numba", _numba(law, rounded[:, : size.numba], truth, precision, len(size.solvers))),
         ("SciPy", _scipy(law, rounded[:, : size.scipy], truth, precision)),
     ):
         _tell(f"{law.name}, {precision}: {name}")
@@ -239,6 +243,21 @@ def _heyoka(law: Law, drawn: NDArray[np.float64], precision: Precision) -> Itera
         tolerance = TOLERANCE[precision] / 10**power
         peer = HeyokaLaw(law, drawn, tolerance, cores())
         yield peer.run, peer.run, peer.lanes, f"Taylor series, tolerance {tolerance:g}, batch mode"
+
+
+def _numba(law: Law, drawn: NDArray[Any], truth: NDArray[Any], precision: Precision, solvers: int) -> Iterator[Candidate]:
+    if importlib.util.find_spec("numba") is None:
+        return
+    from benchmarks.peers.numba_laws import SOLVERS, NumbaLaw
+
+    for solver in tuple(SOLVERS)[:solvers]:
+        for power in range(4):
+            tolerance = TOLERANCE[precision] / 10**power
+            peer = NumbaLaw(law, drawn, solver, tolerance)
+            if power < 3 and worst_error(peer.run()[:, : truth.shape[1]], truth) > TOLERANCE[precision]:
+                continue
+            yield peer.run, peer.run, peer.lanes, f"{solver}, tolerance {tolerance:g}, prange"
+            break
 
 
 def _scipy(law: Law, drawn: NDArray[Any], truth: NDArray[Any], precision: Precision) -> Iterator[Candidate]:
