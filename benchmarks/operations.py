@@ -161,6 +161,8 @@ class _Counter:
         if name in _MOVED:
             uniform = name in _REARRANGED and operands[0].uniform
             return [_Value(depth, known, uniform or _size(variable) == 1) for variable in equation.outvars]
+        if name == "optimization_barrier":
+            return operands
         if name == "convert_element_type" and _dtype(result) == _dtype(equation.invars[0]):
             return operands
         uniform = all(operand.uniform for operand in operands)

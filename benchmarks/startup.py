@@ -15,18 +15,19 @@ _DRAWS = 1 << 16
 FIRST_TILE, WHOLE = "to the first tile, in all", "siesweep run, its figure included"
 
 
-def start_up(config: Path, folder: Path, rounds: int) -> tuple[Table, dict[str, Spread]]:
-    """The table, and its seconds by what; every process is a new one, and finds its program compiled in `folder`."""
+def start_up(config: Path, folder: Path, rounds: int, warm: bool) -> tuple[Table, dict[str, Spread]]:
+    """The table, and its seconds by what; every process is a new one, and finds its program compiled in `folder`
+    once a turn that does not count has warmed it."""
     parts: list[dict[str, float]] = []
     stores = iter(range(rounds + 1))
     contenders: dict[str, Callable[[], object]] = {
         FIRST_TILE: lambda: parts.append(call(__name__, "first_tile", str(config), time.time(), cache=folder)),
         WHOLE: lambda: command(["run", str(config), "--draws", str(_DRAWS), "-o", str(folder / f"{next(stores)}.zarr")], folder),
     }
-    whole = interleaved(contenders, rounds)[WHOLE]
-    # The first turn compiles.
-    taken = {name: [turn[name] for turn in parts[1:]] for name in parts[0]}
-    taken[FIRST_TILE] = [sum(turn.values()) for turn in parts[1:]]
+    whole = interleaved(contenders, rounds, warm)[WHOLE]
+    counted = parts[-rounds:]
+    taken = {name: [turn[name] for turn in counted] for name in counted[0]}
+    taken[FIRST_TILE] = [sum(turn.values()) for turn in counted]
     seconds = {name: spread(values) for name, values in (taken | {WHOLE: whole}).items()}
     rows = tuple({"what": name, "seconds": value} for name, value in seconds.items())
     note = f"{_DRAWS:,} draws, one tile; compiled before."

@@ -25,7 +25,7 @@ NEVER = 1e30
 """What stands for a date that is not reached: under -ffast-math there is no infinity."""
 
 _WIDTH = 128
-_FLAGS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp-simd", "-shared", "-fPIC")
+_FLAGS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp-simd", "-fPIC")
 _KINDS = {"float32": ("float", "expf", "logf", 8), "float64": ("double", "exp", "log", 16)}
 
 
@@ -40,9 +40,11 @@ def library(source: Path, defined: dict[str, object]) -> ctypes.CDLL:
     assert found is not None
     # A library that is loaded needs its file no more.
     with tempfile.TemporaryDirectory(prefix="simd-") as folder:
-        built = Path(folder) / f"{source.stem}.so"
-        subprocess.run([found, *_FLAGS, *macros, str(source), "-o", str(built), "-lmvec", "-lm"], check=True, capture_output=True)
-        return ctypes.CDLL(str(built))
+        made, built = (str(Path(folder) / f"{source.stem}.{kind}") for kind in ("o", "so"))
+        subprocess.run([found, *_FLAGS, *macros, "-c", str(source), "-o", made], check=True, capture_output=True)
+        # Linked with -ffast-math as well, the library would switch off subnormal numbers in the whole process when it is loaded.
+        subprocess.run([found, "-shared", made, "-o", built, "-lmvec", "-lm"], check=True, capture_output=True)
+        return ctypes.CDLL(built)
 
 
 @cache

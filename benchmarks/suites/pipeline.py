@@ -39,7 +39,7 @@ def measure(small: bool = False) -> Record:
     with tempfile.TemporaryDirectory(prefix="siesweep-bench-") as folder:
         runs = _runs(draws, Path(folder), rounds, warm=not small)
         quick = _quick(Path(folder), rounds, warm=not small)
-        start, parts = start_up(configs_directory() / f"{_NAME}.toml", Path(folder) / "start", rounds)
+        start, parts = start_up(configs_directory() / f"{_NAME}.toml", Path(folder) / "start", rounds, warm=not small)
     added, ratios = overhead(configs_directory() / f"{_NAME}.toml", small)
     many, seconds = many_tiles(small)
     figures = _figures(runs, quick, parts[FIRST_TILE]["median"])

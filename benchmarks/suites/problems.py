@@ -61,10 +61,11 @@ class _Size:
     solvers: tuple[str, ...]
     noise: int
     noise_diffrax: int
+    precisions: tuple[Precision, ...]
 
 
-_FULL = _Size(1 << 17, 1 << 13, 1 << 16, 32, 5, (128, 512, 2048), 1 << 20, 1 << 13, 16, ("Tsit5", "Dopri8"), 1 << 18, 1 << 14)
-_SMALL = _Size(1 << 10, 1 << 7, 1 << 9, 8, 2, (64,), 1 << 11, 1 << 7, 4, ("Tsit5",), 1 << 12, 1 << 11)
+_FULL = _Size(1 << 17, 1 << 13, 1 << 16, 32, 5, (128, 512, 2048), 1 << 20, 1 << 13, 16, ("Tsit5", "Dopri8"), 1 << 18, 1 << 14, _PRECISIONS)
+_SMALL = _Size(1 << 10, 1 << 7, 1 << 9, 8, 2, (64,), 1 << 11, 1 << 7, 4, ("Tsit5",), 1 << 12, 1 << 11, ("float32",))
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def measure(small: bool = False) -> Record:
     """Run the suite."""
     held = environment()
     size, on = _SMALL if small else _FULL, devices()
-    tables = [problem(precision, size, on) for problem in (_lorenz, _blow_up, _noise) for precision in _PRECISIONS]
+    tables = [problem(precision, size, on) for problem in (_lorenz, _blow_up, _noise) for precision in size.precisions]
     return Record("problems", small, tuple(tables), held)
 
 

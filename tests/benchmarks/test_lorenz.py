@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -32,6 +34,12 @@ def _by_hand(rho):
     if simd_laws.compiler() is None:
         pytest.skip("no C compiler")
     return SimdLorenz(rho, 2).run()
+
+
+def test_a_library_by_hand_leaves_small_numbers_to_the_rest_of_the_process():
+    _by_hand(RHO[:256].astype(np.float64))
+    smallest = np.array([sys.float_info.min])
+    assert (smallest / 4 * 4 == smallest).all()
 
 
 def test_the_reference():
