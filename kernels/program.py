@@ -477,10 +477,11 @@ class TileProgram:
         return arrays | histograms
 
     def _solved_alike(self, key: jax.Array, start: jax.Array, cell: jax.Array, held: jax.Array, group: jax.Array) -> _Arrays:
-        """Of a group of a block's draws, what is drawn or on axes, and the outcomes, each (draws of a group,)."""
+        """Of a group of a block's draws, what is drawn or on axes, random paths too, and the outcomes, each (draws of a group,)."""
         study, number = self.study, group * self._group + jnp.arange(self._group, dtype=jnp.int32)
         parameters = study.parameters(key, start + number.astype(jnp.uint32), cell)
-        drawn = {name: parameters[name] for name in study.varying}
+        path = PATH if study.model.needs_path(study.options) else ()
+        drawn = {name: parameters[name] for name in (*study.varying, *path)}
         return drawn | study.evaluate_alike(drawn, number < held, self._alike)
 
     def _by_block(self, function: Callable[..., Any], *rows: jax.Array) -> Any:

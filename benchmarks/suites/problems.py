@@ -28,7 +28,7 @@ from benchmarks.peers.scipy_laws import ScipyLaw
 from benchmarks.peers.simd_lorenz import SimdLorenz
 from benchmarks.record import Column, Record, Table
 from benchmarks.studies import Precision
-from benchmarks.suites.laws import worst_error
+from benchmarks.suites.laws import SOLVERS, worst_error
 from benchmarks.timing import interleaved, rates, ratio, spread
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
@@ -64,7 +64,7 @@ class _Size:
     precisions: tuple[Precision, ...]
 
 
-_FULL = _Size(1 << 17, 1 << 13, 1 << 16, 32, 5, (128, 512, 2048), 1 << 20, 1 << 13, 16, ("Tsit5", "Dopri8"), 1 << 18, 1 << 14, _PRECISIONS)
+_FULL = _Size(1 << 17, 1 << 13, 1 << 16, 32, 5, (128, 512, 2048), 1 << 20, 1 << 13, 16, SOLVERS, 1 << 18, 1 << 14, _PRECISIONS)
 _SMALL = _Size(1 << 10, 1 << 7, 1 << 9, 8, 2, (64,), 1 << 11, 1 << 7, 4, ("Tsit5",), 1 << 12, 1 << 11, ("float32",))
 
 

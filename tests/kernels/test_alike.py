@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.laws import LAWS
+from benchmarks.laws import LAWS, NOISY
 from kernels import program
 from kernels.alike import fitted, in_order, order, scales
 from kernels.program import Keep, TileProgram, TileShape
@@ -73,13 +73,16 @@ def test_what_is_found_in_an_order_stands_in_that_of_the_rows(count):
 
 
 @pytest.mark.slow
-def test_company_changes_no_bit(monkeypatch):
+@pytest.mark.parametrize("law", [replace(LAWS[3], times=(12.0, 48.0)), NOISY], ids=["reaction", "noise"])
+def test_company_changes_no_bit(law, monkeypatch):
     # Groups of half a block, and a last block that is not full.
     monkeypatch.setattr(program, "ALIKE_LANES", 2048)
-    law = replace(LAWS[3], times=(12.0, 48.0))
     study = law.study("float32")
     study = replace(study, design=replace(study.design, block=4096))
-    assert study.step_count.weights
+    scales = len(study.scales)
+    # Whether it is worth while or not.
+    weights = study.step_count.weights or (1.0,) * (scales + scales * (scales + 1) // 2)
+    study = replace(study, counted=study.step_count._replace(weights=weights))
     key, cells, draws = seed_key(3), np.zeros((1, 0)), 4096 + 2500
     alike = TileProgram(study, TileShape(1, 2), Keep(draws=True))(cells, 0, 2, draws, key)
     as_drawn = replace(study, counted=study.step_count._replace(weights=()))
