@@ -13,10 +13,13 @@ from jax import lax
 from numpy.typing import NDArray
 
 from benchmarks.environment import cores
+from kernels.compiler import compiled
 from kernels.in_turn import in_turn
-from kernels.program import ALIKE_LANES, Keep, Study, TileProgram, TileShape, compiler_options, solved_alike, sub_block
+from kernels.lanes import ALIKE_LANES, solved_alike, sub_block
+from kernels.program import Keep, TileProgram, TileShape
 from kernels.sampling import seed_key
 from kernels.solvers.clock_solution import ClockSolution
+from kernels.study import Study
 
 
 def devices() -> list[Any]:
@@ -53,7 +56,7 @@ class Batches:
         blocks = given.shape[1] // (len(on) * batch)
         self.lanes = blocks * len(on) * batch
         shares = given[:, : self.lanes].reshape(len(given), len(on), blocks, batch)
-        run = jax.jit(lambda share: in_turn(function, share), compiler_options=compiler_options())
+        run = compiled(lambda share: in_turn(function, share))
         held = [jax.device_put(shares[:, index].swapaxes(0, 1), device) for index, device in enumerate(on)]
         self.run = Threads([lambda share=share: run(share) for share in held])  # type: ignore[misc]
 
@@ -115,7 +118,7 @@ class Bare:
 
     def _of_each(self, function: Callable[[jax.Array], jax.Array]) -> Threads:
         """`function` of each group, compiled."""
-        run = jax.jit(lambda groups: in_turn(function, groups), compiler_options=compiler_options())
+        run = compiled(lambda groups: in_turn(function, groups))
         return Threads([lambda share=share: run(share) for share in self._held])  # type: ignore[misc]
 
     def _parameters(self, drawn: jax.Array) -> dict[str, jax.Array]:

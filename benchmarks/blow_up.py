@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.laws import Law
-from kernels.program import Study
 from kernels.sampling import LogUniform
 from kernels.solvers.clock_solution import ClockSolution
 from kernels.solvers.panels import direct_panels
+from kernels.study import Study
 
 LAW = Law(
     "labour, no ceiling, returns above 1",

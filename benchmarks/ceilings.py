@@ -20,9 +20,9 @@ from jax import lax
 from benchmarks.bare import Threads
 from benchmarks.environment import cores
 from benchmarks.operations import DIVISION, EXPONENTIAL, LOGARITHM, MULTIPLY_ADD, OTHER, ROOT
+from benchmarks.peers.c_library import compiler
 from benchmarks.peers.multiply_adds import MultiplyAdds
-from benchmarks.peers.simd_laws import compiler
-from kernels.program import compiler_options
+from kernels.compiler import compiled
 
 _LINKS: dict[str, Callable[[jax.Array, jax.Array, jax.Array], jax.Array]] = {
     MULTIPLY_ADD: lambda x, a, b: x * a + b,
@@ -104,7 +104,7 @@ class _Chain:
             end: jax.Array = lax.fori_loop(0, passes, one, x)
             return end
 
-        self._run = jax.jit(run, compiler_options=compiler_options())
+        self._run = compiled(run)
         # Multiply-adds by a factor below 1, and the others too, stay near 1 for ever.
         ranges = ((0.5, 1.5, self._lanes), (0.5, 0.9, length), (1.0, 1.5, length))
         numbers = [random.uniform(*one).astype(precision) for one in ranges]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from benchmarks.studies import Precision
 from kernels import models
 from kernels.outcomes import Outcomes
-from kernels.program import Study
 from kernels.sampling import Design, LogUniform, Uniform
+from kernels.study import Study
 
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 """The relative error that every contender must reach in the worst of the checked trajectories."""

@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from benchmarks.laws import Law
 from benchmarks.studies import Precision
 from kernels.models.model import PATH
-from kernels.program import Study
 from kernels.sampling import LogUniform, seed_key
 from kernels.sampling.indexed import path_words, threefry
 from kernels.sampling.tails import Tail, nearer_tail, normal_magnitude
 from kernels.solvers.clock_solution import ClockSolution
+from kernels.study import Study
 
 MONTHS, DEVIATION, CORRELATION_TIME = 48.0, 0.3, 6.0
 STEPS = 256

@@ -21,10 +21,13 @@ from benchmarks.laws import LAWS
 from benchmarks.record import Column, Table
 from benchmarks.show import cell
 from benchmarks.timing import Spread, interleaved, rates, ratio, spread
+from kernels.compiler import compiled
 from kernels.in_turn import in_turn
+from kernels.lanes import ALIKE_LANES, solved_alike, sub_block
 from kernels.outcomes import Outcomes
-from kernels.program import ALIKE_LANES, Keep, Study, TileProgram, compiler_options, solved_alike, sub_block
+from kernels.program import Keep, TileProgram
 from kernels.sampling import seed_key
+from kernels.study import Study
 
 _COLUMNS = (
     Column("what", "step, with all before it"),
@@ -75,7 +78,7 @@ class _Drawn:
                 found = study.evaluate(parameters, study.work_here).rows
             return jnp.stack([found[label.name] for label in study.labels])
 
-        run = jax.jit(lambda key, firsts: in_turn(lambda first: block(key, first), firsts), compiler_options=compiler_options())
+        run = compiled(lambda key, firsts: in_turn(lambda first: block(key, first), firsts))
         firsts = (np.arange(len(on) * blocks, dtype=np.uint32) * np.uint32(width)).reshape(len(on), blocks)
         held = [(jax.device_put(key, device), jax.device_put(share, device)) for share, device in zip(firsts, on, strict=True)]
         self.run = Threads([lambda share=share: run(*share) for share in held])  # type: ignore[misc]

@@ -10,8 +10,8 @@ from typing import Literal
 
 from kernels import models
 from kernels.outcomes import Outcomes, Window
-from kernels.program import Study
 from kernels.sampling import Design, LogUniform, Uniform
+from kernels.study import Study
 
 Precision = Literal["float32", "float64"]
 Time = Literal["recursion", "continuous"]

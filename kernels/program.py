@@ -4,18 +4,13 @@ A tile is some cells × some blocks of draws. The program walks its blocks in su
 number of sub-blocks taken from the number of draws, so that one compiled shape serves full tiles and the ragged last one at the cost of
 what they hold. Nothing in a result depends on the size of a tile or a sub-block: trajectories are pure functions of (draw, cell), counts
 are integers, and sums follow the fixed tree of their block.
-
-The audit solves a fixed 1/256 of every block again in float64 with twice the steps, from the parameters as the working precision drew
-them, and keeps the worst relative error of every number and the count of flags that differ.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -24,223 +19,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kernels.alike import Scale, StepCount, fitted, in_order, order, scales
-from kernels.gradients import evaluate_with_gradients
+from kernels.compiler import compiled
 from kernels.in_memory import in_memory
-from kernels.models.model import PATH, Bounds, Model, ModelError
-from kernels.outcomes import CUT_OFF, Evaluation, Label, Outcomes
-from kernels.sampling import Design, path_words
-from kernels.solvers.budget import Budget
-from kernels.solvers.clock_solution import ClockSolution
-from kernels.statistics import Bins, count_true, pairwise_sum, sum_by_replicate
+from kernels.lanes import ALIKE_LANES, CPU_LANES, solved_alike, sub_block
+from kernels.models.model import PATH
+from kernels.outcomes import CUT_OFF
+from kernels.statistics import count_true, pairwise_sum, sum_by_replicate
+from kernels.study import AUDIT_STRIDE, Study
 
-AUDIT_STRIDE = 256
 _Arrays = dict[str, jax.Array]
-_PILOT = 512
-"""Draws that are solved once to count steps."""
-_TOGETHER = 32
-"""Of those, how many are taken to be solved together: about as large a share as a sub-block is of what is put in order."""
-_CACHE_BYTES = 512 * 1024
-"""What the rows of one sub-block may take on a CPU: about half of a core's second-level cache."""
-_CPU_LANES = 1024
-ALIKE_LANES = 65536
-"""Lanes of which those that take about as many steps are solved together, in blocks of so many or more."""
-_DEVICE_BYTES = 4 * 1024**3
-"""What they may take in an accelerator's memory."""
-_DEVICE_LANES = 1 << 20
-"""Lanes that fill an accelerator: several for each of some hundred thousand threads."""
-
-
-@dataclass(frozen=True)
-class Study:
-    """All that makes the trajectories of a sweep what they are. Static in the compiled program.
-
-    `fixed` are the parameters that are one number, `follows` those that take the value of another, `axes` the names of those that vary
-    from cell to cell, and `bounds` the lowest and highest value of every parameter, from which the lengths of loops are chosen.
-    """
-
-    model: Model
-    options: Mapping[str, str | bool]
-    design: Design
-    fixed: Mapping[str, float]
-    follows: Mapping[str, str]
-    axes: tuple[str, ...]
-    bounds: Bounds
-    outcomes: Outcomes
-    precision: Literal["float32", "float64"]
-    tolerance: float
-    bins_per_octave: int
-    counted: StepCount | None = None
-    """The steps that were counted before for the same study, so that every machine that takes part in a sweep takes as many."""
-
-    @cached_property
-    def labels(self) -> tuple[Label, ...]:
-        """The outcomes, flags first."""
-        return self.outcomes.labels(self.model, self.options)
-
-    @cached_property
-    def flags(self) -> tuple[Label, ...]:
-        return tuple(label for label in self.labels if label.kind == "flag")
-
-    @cached_property
-    def numbers(self) -> tuple[Label, ...]:
-        return tuple(label for label in self.labels if label.kind == "numeric")
-
-    def bins(self, label: Label) -> Bins:
-        """The bins of a number."""
-        return Bins(label.scale, self.bins_per_octave)
-
-    @cached_property
-    def dtype(self) -> Any:
-        return jnp.dtype(self.precision)
-
-    @cached_property
-    def budget(self) -> Budget:
-        """The sizes of loops as far as they follow from the bounds alone."""
-        return replace(self.model.budget(self.options, self.bounds, self.tolerance), furthest=self.outcomes.furthest)
-
-    @cached_property
-    def work(self) -> Budget:
-        """The sizes of loops. Raises ModelError where a trajectory takes more steps than the budget has."""
-        count = self.step_count
-        return self.budget if count is None else replace(self.budget, steps=count.most)
-
-    @cached_property
-    def step_count(self) -> StepCount | None:
-        """Steps that are chosen by their error are counted once a sweep, on draws at the corners of its axes; None for other solvers.
-
-        Raises ModelError where a trajectory takes more steps than the budget has.
-        """
-        if not self.budget.tolerance:
-            return None
-        if self.counted is not None:
-            return self.counted
-        key, draw = jnp.zeros(2, jnp.uint32), jnp.arange(_PILOT, dtype=jnp.uint32)
-
-        # Run once, on few trajectories: compiled the quickest way.
-        quickest = {"xla_backend_optimization_level": "0"} if jax.default_backend() == "cpu" else {}
-
-        @partial(jax.jit, compiler_options=quickest)
-        def count() -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
-            corner = {}
-            for index, name in enumerate(self.axes):
-                low, high = self.bounds[name]
-                # Every third draw at either end of an axis and between, each axis at a rhythm of its own.
-                values = jnp.asarray((low, high, (low + high) / 2), self.dtype)
-                corner[name] = values[(np.arange(_PILOT) // 3**index) % 3]
-            parameters = self._completed(key, draw, corner)
-            solution = self.model.solve(parameters, self.options, self.budget)
-            assert isinstance(solution, ClockSolution)
-            return solution.steps_taken, solution.cut_off, {scale.name: parameters[scale.name] for scale in self.scales}
-
-        steps, cut_off, parameters = jax.tree.map(np.asarray, count())
-        if cut_off.any():
-            raise ModelError(
-                "horizon",
-                f"{cut_off.sum()} of {_PILOT} trajectories take more than {self.budget.steps} steps: a delay or training run is too short",
-                "shorten the horizon, or lengthen reaction_delay, first_training_time, hardware_delay or noise_correlation_time",
-            )
-        most = min(self.budget.steps, 16 * math.ceil((1.5 * int(steps.max()) + 16) / 16))
-        return StepCount(most, fitted(self.scales, parameters, steps, _TOGETHER))
-
-    @cached_property
-    def varying(self) -> tuple[str, ...]:
-        """The parameters that are drawn or on axes."""
-        return (*(name for name, _ in self.design.distributions), *self.axes)
-
-    @cached_property
-    def scales(self) -> tuple[Scale, ...]:
-        """Of the parameters that vary."""
-        return scales(self.varying, self.bounds)
-
-    @cached_property
-    def work_here(self) -> Budget:
-        """The sizes of loops, in the form that suits the device. Asking starts the device, which a launcher of workers must not."""
-        return replace(self.work, compact=jax.default_backend() == "cpu")
-
-    def parameters(self, key: jax.Array, draw: jax.Array, cell: jax.Array) -> dict[str, jax.Array]:
-        """Every parameter of the draws `draw` (lanes,) in the cell with axis values `cell` (axes,), each (lanes,) of the working type."""
-        return self._completed(key, draw, {name: jnp.full(draw.shape, cell[index]) for index, name in enumerate(self.axes)})
-
-    def _completed(self, key: jax.Array, draw: jax.Array, on_axes: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        drawn = self.completed({**self.design.parameters(key, draw, self.dtype), **on_axes}, draw.shape)
-        if self.model.needs_path(self.options):
-            # Of the draw alone, so that all cells share its path.
-            drawn.update(zip(PATH, path_words(jnp.asarray(key), draw), strict=True))
-        return drawn
-
-    def completed(self, drawn: Mapping[str, jax.Array], shape: tuple[int, ...]) -> dict[str, jax.Array]:
-        """Parameters that are drawn or on axes, each of this shape, with those that are fixed and those that follow others."""
-        known = {**drawn, **{name: jnp.full(shape, value, self.dtype) for name, value in self.fixed.items()}}
-        return known | {name: known[other] for name, other in self.follows.items()}
-
-    @cached_property
-    def inputs(self) -> dict[str, Any]:
-        """The names of what a trajectory is solved from, with their types."""
-        kinds = {parameter.name: self.dtype for parameter in self.model.parameters}
-        return kinds | dict.fromkeys(PATH if self.model.needs_path(self.options) else (), jnp.dtype(jnp.uint32))
-
-    def evaluate(self, parameters: Mapping[str, jax.Array], budget: Budget) -> Evaluation:
-        """Outcomes of trajectories with these parameters, each (lanes,)."""
-        return evaluate_with_gradients(
-            self.outcomes,
-            self.model,
-            self.options,
-            parameters,
-            self.fixed,
-            self.follows,
-            lambda parameters: self.model.solve(parameters, self.options, budget),
-        )
-
-    def evaluate_alike(self, drawn: Mapping[str, jax.Array], held: jax.Array, together: int) -> dict[str, jax.Array]:
-        """Outcomes, and `CUT_OFF`, of trajectories with parameters that are drawn or on axes, each (lanes,): `together` at a time, those
-        that are expected to take about as many steps. Of the lanes only those `held` (lanes,) are wanted."""
-        assert self.step_count is not None
-
-        def solved(some: dict[str, jax.Array]) -> dict[str, jax.Array]:
-            return self.evaluate(self.completed(some, (together,)), self.work_here).rows
-
-        of = order(self.scales, self.step_count.weights, drawn, held)
-        found: dict[str, jax.Array] = in_order(solved, drawn, of, together, jnp.sum(held, dtype=jnp.int32))
-        return found
-
-    def trajectories(self, parameters: Mapping[str, jax.Array], times: tuple[float, ...]) -> jax.Array:
-        """Doublings made by each time, shape (times, lanes)."""
-        return self.model.solve(parameters, self.options, self.work_here).levels(times)[0]
-
-    def audit(self, parameters: Mapping[str, jax.Array], found: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        """The error of the outcomes `found` for trajectories with these parameters, as the working precision drew them, each (lanes,).
-
-        Returns the relative error of every number, (numbers, lanes) float64, and whether each flag differs, (flags, lanes) bool.
-        """
-        exact_parameters = {name: value if name in PATH else value.astype(jnp.float64) for name, value in parameters.items()}
-        for name, value in self.fixed.items():
-            exact_parameters[name] = jnp.full_like(exact_parameters[name], value)
-        exact = self.evaluate(exact_parameters, self.work.doubled())
-        horizon = exact_parameters["horizon"]
-        errors = [jnp.zeros((0, *horizon.shape))]
-        differ = [jnp.zeros((0, *horizon.shape), bool)]
-        for label in self.labels:
-            ours, theirs = found[label.name], exact.values[label.name]
-            if label.kind == "flag":
-                differ.append((ours != theirs)[None])
-            else:
-                errors.append(_relative_error(ours.astype(jnp.float64), theirs, exact.scales[label.name], horizon, label)[None])
-        return jnp.concatenate(errors), jnp.concatenate(differ)
-
-
-def _relative_error(ours: jax.Array, exact: jax.Array, scale: jax.Array, horizon: jax.Array, label: Label) -> jax.Array:
-    difference = jnp.abs(ours - exact)
-    error = jnp.where(difference > 0, difference / jnp.abs(scale), 0.0)
-    one_reached = jnp.isfinite(ours) != jnp.isfinite(exact)
-    if label.is_date:
-        # A date just inside the horizon for one of them and just beyond for the other differs by no more than its distance to the horizon;
-        # where an infinite scale says that nobody can tell whether it is reached, by nothing.
-        reached = jnp.where(jnp.isfinite(ours), ours, exact)
-        error = jnp.where(one_reached, jnp.where(jnp.isfinite(scale), jnp.abs(horizon - reached) / horizon, 0.0), error)
-    elif label.derived:
-        error = jnp.where(one_reached, 0.0, error)
-    return jnp.where(ours == exact, 0.0, jnp.where(jnp.isnan(exact), 0.0, error))
 
 
 @dataclass(frozen=True)
@@ -249,38 +36,6 @@ class TileShape:
 
     cells: int
     blocks: int
-
-
-def sub_block(study: Study) -> int:
-    """Lanes solved at once, a power of two: on a CPU a part of a block, such that the solver's rows stay in a core's cache; on an
-    accelerator some blocks, such that they fill it and fit its memory."""
-    on_cpu = jax.default_backend() == "cpu"
-    rows = max(study.work.steps * (8 if study.work.tolerance else max(study.work.nodes // 8, 1)), 64)
-    fitting = (_CACHE_BYTES if on_cpu else _DEVICE_BYTES) // (rows * study.dtype.itemsize)
-    lanes = 1 << max(fitting.bit_length() - 1, 0)
-    most = min(study.design.block, _CPU_LANES) if on_cpu else _DEVICE_LANES
-    return int(min(most, max(study.design.replicates, AUDIT_STRIDE, lanes)))
-
-
-def solved_alike(study: Study) -> int:
-    """Lanes solved at once where those that take about as many steps are solved together, a power of two; 0 where none are: an accelerator
-    solves all at once."""
-    count = study.step_count
-    if count is None or not count.weights or jax.default_backend() != "cpu":
-        return 0
-    # Few end sooner than many, and their steps stay in the cache; too few do not fill the registers.
-    return int(min(1024 // study.dtype.itemsize, study.design.block // 2))
-
-
-def compiler_options() -> dict[str, str]:
-    """Options of the compiler for this machine: the widest vectors it has."""
-    if jax.default_backend() != "cpu":
-        return {}
-    try:
-        wide = "avx512f" in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        wide = False
-    return {"xla_cpu_prefer_vector_width": "512"} if wide else {}
 
 
 @dataclass(frozen=True)
@@ -317,12 +72,12 @@ class TileProgram:
         # What is solved alike is counted in parts of its own size.
         self._group = min(study.design.block, ALIKE_LANES)
         self._alike = min(lanes or alike, self._group) if alike else 0
-        lanes = min(_CPU_LANES, study.design.block) if alike else lanes or sub_block(study)
+        lanes = min(CPU_LANES, study.design.block) if alike else lanes or sub_block(study)
         self.lanes = min(lanes, study.design.block)
         most = max(lanes // study.design.block, 1)
         # Blocks solved at once, where lanes are more than a block's: as many as the tile holds a whole number of times.
         self.together = max(count for count in range(1, min(most, shape.blocks) + 1) if shape.blocks % count == 0)
-        self._run = jax.jit(self._tile, compiler_options=compiler_options())
+        self._run = compiled(self._tile)
         self._compiled: dict[Any, Any] = {}
 
     @property

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from kernels.alike import StepCount
-from kernels.program import Keep, Study, TileShape
+from kernels.program import Keep, TileShape
+from kernels.study import Study
 from sweep.spec import Spec
 
 SECONDS_A_TILE = 1.0

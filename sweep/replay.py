@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kernels.compiler import compiled
 from kernels.program import Keep, TileProgram, TileShape
 from kernels.sampling import seed_key
 from sweep.errors import SpecError
@@ -96,7 +97,7 @@ def _parameters(plan: Plan, cell: np.ndarray, draw: int) -> dict[str, float]:
 
 
 def _path(plan: Plan, cell: np.ndarray, draw: int, times: np.ndarray) -> np.ndarray:
-    @jax.jit
+    @compiled
     def path() -> jax.Array:
         return plan.study.trajectories(_lanes(plan, cell, draw), tuple(times.tolist()))
 

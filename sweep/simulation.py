@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from kernels import models
+from kernels.compiler import compiled
 from kernels.models import PATH, ModelError
 from kernels.sampling import path_words, seed_key
 from kernels.solvers.budget import Budget
@@ -137,7 +138,7 @@ def _solver(
 ) -> Any:
     chosen, settled = source.model(), dict(options)
 
-    @jax.jit
+    @compiled
     def solve(values: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
         solution = chosen.solve(values, settled, budget)
         dates = solution.dates(tuple(float(n) for n in range(1, doublings + 1)))

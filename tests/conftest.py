@@ -17,12 +17,15 @@ if "SIESWEEP_TESTS" not in os.environ:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 # Before JAX is imported, which reads it then.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["SIESWEEP_TESTS"]
+# Small programs, too: many tests ask for the same.
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import jax
 import pytest
 from hypothesis import settings
 from mpmath import mp
 
+from kernels import compiler
 from tests import compiling
 
 # A first example compiles, and a busy machine takes its time.
@@ -56,11 +59,9 @@ def soak_is_as_shipped(request):
 
 @pytest.fixture
 def compiled_cheaply(monkeypatch):
-    """Sweeps whose programs are compiled by the cheapest way, where what is tested is not how they round."""
-    from kernels import program
-
-    options = program.compiler_options
-    monkeypatch.setattr(program, "compiler_options", lambda: options() | compiling.CHEAPEST)
+    """Sweeps and `simulate` are compiled by the cheapest way, where what is tested is not how they round."""
+    options = compiler.compiler_options
+    monkeypatch.setattr(compiler, "compiler_options", lambda: options() | compiling.CHEAPEST)
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from benchmarks.bare import Threads
 from benchmarks.laws import Law
 from benchmarks.peers.diffrax_laws import SOLVERS
 from benchmarks.peers.growth_equations import rates
+from kernels.compiler import compiled
 from kernels.in_turn import in_turn
-from kernels.program import compiler_options
 
 
 class DiffraxInTime:
@@ -31,7 +31,7 @@ class DiffraxInTime:
         blocks = drawn.shape[1] // (len(on) * batch)
         self.lanes = blocks * len(on) * batch
         given = {name: row[: self.lanes].astype(drawn.dtype).reshape(len(on), blocks, batch) for name, row in law.parameters(drawn).items()}
-        solved = jax.jit(lambda share: in_turn(jax.vmap(self._solved), share), compiler_options=compiler_options())
+        solved = compiled(lambda share: in_turn(jax.vmap(self._solved), share))
 
         def run(share: Any) -> Any:
             # Where float64 exists, diffrax takes its events for float64.

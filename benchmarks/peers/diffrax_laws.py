@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from benchmarks.bare import Threads
 from benchmarks.laws import Law
 from benchmarks.peers.growth_equations import doubling_time, rates, start
+from kernels.compiler import compiled
 from kernels.in_turn import in_turn
-from kernels.program import compiler_options
 
 SOLVERS: Mapping[str, Callable[[], Any]] = {"Tsit5": diffrax.Tsit5, "Dopri8": diffrax.Dopri8}
 
@@ -36,7 +36,7 @@ class DiffraxLaw:
             {name: row[: self.lanes].astype(drawn.dtype).reshape(len(on), blocks, batch)[index] for name, row in given.items()}
             for index in range(len(on))
         ]
-        run = jax.jit(lambda share: in_turn(jax.vmap(self._solved), share), compiler_options=compiler_options())
+        run = compiled(lambda share: in_turn(jax.vmap(self._solved), share))
         self._held = [jax.device_put(share, device) for share, device in zip(shares, on, strict=True)]
         self.run = Threads([lambda share=share: run(share) for share in self._held])  # type: ignore[misc]
 

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import ctypes
-import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.simd_laws import compiler
+from benchmarks.peers.c_library import library
 
-_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
+_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast")
+"""Each is one operation, in the order written: they are what is counted."""
 _KINDS: dict[str, tuple[str, Any]] = {"float32": ("float", ctypes.c_float), "float64": ("double", ctypes.c_double)}
 
 
 @cache
 def _library(precision: str) -> ctypes.CDLL:
     real, kind = _KINDS[precision]
-    found = compiler()
-    assert found is not None
-    # A library that is loaded needs its file no more.
-    with tempfile.TemporaryDirectory(prefix="multiply-adds-") as folder:
-        built = Path(folder) / f"{precision}.so"
-        source = str(Path(__file__).with_suffix(".c"))
-        subprocess.run([found, *_FLAGS, f"-DREAL={real}", source, "-o", str(built)], check=True, capture_output=True)
-        library = ctypes.CDLL(str(built))
-    library.multiply_adds.restype = kind
-    library.multiply_adds.argtypes = [ctypes.c_long, kind, kind]
-    library.multiply_adds_a_pass.restype = ctypes.c_long
-    return library
+    made = library(Path(__file__).with_suffix(".c"), {"REAL": real}, _FLAGS)
+    made.multiply_adds.restype = kind
+    made.multiply_adds.argtypes = [ctypes.c_long, kind, kind]
+    made.multiply_adds_a_pass.restype = ctypes.c_long
+    return made
 
 
 class MultiplyAdds:

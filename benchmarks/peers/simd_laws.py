@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
-import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -15,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.laws import Law
+from benchmarks.peers.c_library import library
 from benchmarks.peers.quadrature_points import direct_points
 from kernels.solvers.budget import Budget
 
@@ -25,26 +23,7 @@ NEVER = 1e30
 """What stands for a date that is not reached: under -ffast-math there is no infinity."""
 
 _WIDTH = 128
-_FLAGS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp-simd", "-fPIC")
 _KINDS = {"float32": ("float", "expf", "logf", 8), "float64": ("double", "exp", "log", 16)}
-
-
-def compiler() -> str | None:
-    """A C compiler, or None."""
-    return shutil.which("gcc") or shutil.which("cc")
-
-
-def library(source: Path, defined: dict[str, object]) -> ctypes.CDLL:
-    """A C file compiled with macros defined, and loaded. There must be a compiler."""
-    found, macros = compiler(), [f"-D{name}={value}" for name, value in defined.items()]
-    assert found is not None
-    # A library that is loaded needs its file no more.
-    with tempfile.TemporaryDirectory(prefix="simd-") as folder:
-        made, built = (str(Path(folder) / f"{source.stem}.{kind}") for kind in ("o", "so"))
-        subprocess.run([found, *_FLAGS, *macros, "-c", str(source), "-o", made], check=True, capture_output=True)
-        # Linked with -ffast-math as well, the library would switch off subnormal numbers in the whole process when it is loaded.
-        subprocess.run([found, "-shared", made, "-o", built, "-lmvec", "-lm"], check=True, capture_output=True)
-        return ctypes.CDLL(built)
 
 
 @cache

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.lorenz import BETA, SIGMA, STEP, STEPS
-from benchmarks.peers.simd_laws import Call, library, pointer
+from benchmarks.peers.c_library import library
+from benchmarks.peers.simd_laws import Call, pointer
 
 _WIDTH = 128
 _REAL = {"float32": "float", "float64": "double"}

@@ -33,9 +33,10 @@ from benchmarks.suites.kernels import draws
 from benchmarks.suites.laws import SOLVERS, Candidate, Contender, best, columns, compared, diffrax_candidates, worst_error
 from benchmarks.timing import Spread, interleaved, rates, ratio, spread
 from kernels.outcomes import Outcomes
-from kernels.program import Study, TileProgram, TileShape
+from kernels.program import TileProgram, TileShape
 from kernels.sampling import seed_key
 from kernels.solvers.clock_solution import ClockSolution
+from kernels.study import Study
 
 _PROGRAMS = (
     Column("what", "tile program"),

@@ -37,7 +37,6 @@ MATCHED = {"float32": (2e-5, 1e-4), "float64": (1e-9, 1e-6)}
 _ON_CORES = ("NumPy", "numba")
 """What runs on the CPU even where there is an accelerator."""
 _LEVELS = [int(level) for level in studies.DATES]
-_PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 _COLUMNS = (
     Column("what", "kernel"),
     Column("rate", "trajectories/s, all cores", "rate"),
@@ -67,6 +66,7 @@ class _Size:
     rounds: int
     cases: int
     stepped: int
+    precisions: tuple[Precision, ...]
 
 
 _FULL = _Size(
@@ -79,9 +79,19 @@ _FULL = _Size(
     rounds=9,
     cases=3,
     stepped=1 << 18,
+    precisions=("float32", "float64"),
 )
 _SMALL = _Size(
-    kernel=1 << 14, searched=1 << 12, sorted_peer=1 << 14, blocked_peer=1 << 13, checked=1 << 11, blocks=1, rounds=2, cases=1, stepped=1
+    kernel=1 << 14,
+    searched=1 << 12,
+    sorted_peer=1 << 14,
+    blocked_peer=1 << 13,
+    checked=1 << 11,
+    blocks=1,
+    rounds=2,
+    cases=1,
+    stepped=1,
+    precisions=("float32",),
 )
 
 
@@ -106,7 +116,7 @@ def measure(small: bool = False) -> Record:
     held = environment()
     size, on = _SMALL if small else _FULL, devices()
     tables, figures = [], []
-    for precision in _PRECISIONS:
+    for precision in size.precisions:
         drawn = draws(size.kernel).astype(precision)
         base = _against_numpy(precision, drawn, size, on)
         limit = _continuous(precision, drawn, size, on)

@@ -22,6 +22,7 @@ from benchmarks.bare import Bare, devices
 from benchmarks.environment import cores, environment
 from benchmarks.laws import LAWS, TOLERANCE, Law
 from benchmarks.peers import scipy_laws, simd_laws
+from benchmarks.peers.c_library import compiler
 from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
 from benchmarks.studies import Precision
@@ -201,7 +202,7 @@ Candidate = tuple[Callable[[], object], Callable[[], NDArray[Any]], int, str]
 def _by_hand(law: Law, drawn: NDArray[Any], precision: Precision, budget: Any) -> Iterator[Candidate]:
     # The steps in C are of order 5, as the kernel's are at this tolerance; beyond it the kernel takes others.
     same = not budget.tolerance or budget.tolerance > 1e-7
-    if same and simd_laws.compiler() is not None and law.name in simd_laws.LAWS:
+    if same and compiler() is not None and law.name in simd_laws.LAWS:
         peer = simd_laws.SimdLaw(law, drawn, precision, budget, cores())
         yield peer.run, peer.answers, peer.lanes, "the kernel's panels or steps, compiled at -O3 -march=native -ffast-math"
 

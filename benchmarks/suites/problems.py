@@ -22,7 +22,8 @@ from benchmarks import blow_up, lorenz, noisy_law
 from benchmarks.bare import Bare, Batches, devices
 from benchmarks.environment import cores, environment
 from benchmarks.laws import TOLERANCE
-from benchmarks.peers import numpy_lorenz, numpy_noise, simd_laws
+from benchmarks.peers import numpy_lorenz, numpy_noise
+from benchmarks.peers.c_library import compiler
 from benchmarks.peers.scipy_in_time import ScipyInTime
 from benchmarks.peers.scipy_laws import ScipyLaw
 from benchmarks.peers.simd_lorenz import SimdLorenz
@@ -113,7 +114,7 @@ def _lorenz(precision: Precision, size: _Size, on: list[Any]) -> Table:
         return _fastest(one(peer.run, peer.answers, peer.lanes, f"{settings}, batches of {batch}") for batch, peer in tried)
 
     contenders = {"kernel": on_devices(lorenz.by_kernel, rho, "the clock's Runge–Kutta step, in time")}
-    if simd_laws.compiler() is not None:
+    if compiler() is not None:
         by_hand = SimdLorenz(rho, cores())
         contenders["C, by hand"] = one(by_hand.run, by_hand.run, by_hand.lanes, "compiled at -O3 -march=native -ffast-math")
     if _installed("numba"):

@@ -24,8 +24,9 @@ from benchmarks.show import cell
 from benchmarks.studies import Precision
 from benchmarks.suites.kernels import draws
 from benchmarks.timing import Spread, interleaved, rates, ratio, spread
+from kernels.lanes import sub_block
 from kernels.outcomes import Outcomes
-from kernels.program import Study, sub_block
+from kernels.study import Study
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 _ASKED = {"panels": 0.5, "steps": 0.4}

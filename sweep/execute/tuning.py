@@ -1,6 +1,6 @@
 """Self-tuning: how many draws a CPU solves at once, measured once for each program and machine, and kept. It changes no bit of a result.
 
-The tile program walks its blocks in sub-blocks whose rows fit the processor's cache (`sub_block` in kernels/program.py); which of them is
+The tile program walks its blocks in sub-blocks whose rows fit the processor's cache (`sub_block` in kernels/lanes.py); which of them is
 fastest depends on the sizes of the caches. Half and twice the default are set beside it on a block of the sweep, and one of them is taken
 only where it is more than 5 % faster. A candidate is compiled first, which takes seconds or tens of them, so that only sweeps of ten
 minutes and more are tuned for, within 5 % of their time.
@@ -20,8 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kernels.program import AUDIT_STRIDE, TileProgram
+from kernels.program import TileProgram
 from kernels.sampling import seed_key
+from kernels.study import AUDIT_STRIDE
 from sweep import identity
 from sweep.execute.compilation import use_compilation_cache
 from sweep.execute.tile import kind_of, program

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.ceilings import _Chain, _sized
 from benchmarks.operations import KINDS, MULTIPLY_ADD, OTHER
+from benchmarks.peers.c_library import compiler
 from benchmarks.peers.multiply_adds import MultiplyAdds
-from benchmarks.peers.simd_laws import compiler
 from benchmarks.suites.roofline import _Problem
 
 PRECISIONS = ("float32", "float64")

@@ -11,7 +11,8 @@ from scipy.integrate import solve_ivp
 
 from benchmarks import lorenz
 from benchmarks.bare import Batches
-from benchmarks.peers import numpy_lorenz, simd_laws
+from benchmarks.peers import numpy_lorenz
+from benchmarks.peers.c_library import compiler
 from benchmarks.peers.simd_lorenz import SimdLorenz
 
 RHO = lorenz.draws(256)
@@ -31,7 +32,7 @@ def _numba(rho):
 
 
 def _by_hand(rho):
-    if simd_laws.compiler() is None:
+    if compiler() is None:
         pytest.skip("no C compiler")
     return SimdLorenz(rho, 2).run()
 

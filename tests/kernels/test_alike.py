@@ -74,7 +74,7 @@ def test_what_is_found_in_an_order_stands_in_that_of_the_rows(count):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("law", [replace(LAWS[3], times=(12.0, 48.0)), NOISY], ids=["reaction", "noise"])
-def test_company_changes_no_bit(law, monkeypatch):
+def test_company_changes_no_bit(law, monkeypatch, without_audit):
     # Groups of half a block, and a last block that is not full.
     monkeypatch.setattr(program, "ALIKE_LANES", 2048)
     study = law.study("float32")

@@ -8,11 +8,12 @@ import jax
 import numpy as np
 import pytest
 
-from kernels import models, program
+from kernels import compiler, models, program
 from kernels.outcomes import Outcomes, Window
-from kernels.program import Keep, Study, TileProgram, TileShape
+from kernels.program import Keep, TileProgram, TileShape
 from kernels.sampling import Design, LogUniform, seed_key
 from kernels.solvers.recursion import RecursionSolution
+from kernels.study import Study
 
 BLOCK = 4096
 KEY = seed_key(7)
@@ -75,7 +76,7 @@ def test_sub_blocks_change_no_bit(whole, lanes):
         assert same(value, other), name
 
 
-@pytest.mark.parametrize(("blocks", "most", "together"), [(4, 2, 2), (4, 4, 4), (3, 4, 3)])
+@pytest.mark.parametrize(("blocks", "most", "together"), [(4, 2, 2), (3, 4, 3)])
 @pytest.mark.slow
 def test_blocks_that_are_solved_at_once_change_no_bit(whole, blocks, most, together):
     """As accelerators have it: with room for a block that the tile does not have, and the last of the others in part; and an odd tile."""
@@ -127,7 +128,7 @@ def test_devices_change_no_bit(whole):
 
 @pytest.mark.slow
 def test_the_width_of_vectors_changes_no_bit(whole, monkeypatch):
-    monkeypatch.setattr(program, "compiler_options", lambda: {"xla_cpu_prefer_vector_width": "256"})
+    monkeypatch.setattr(compiler, "compiler_options", lambda: {"xla_cpu_prefer_vector_width": "256"})
     again = TileProgram(study(), TileShape(3, 3), Keep(draws=True))(CELLS, 0, 3, 2 * BLOCK + 1000, KEY)
     assert all(same(value, np.asarray(again[name])) for name, value in whole.items())
 

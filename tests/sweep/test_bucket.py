@@ -53,7 +53,7 @@ def downloaded(address, folder):
 @pytest.mark.slow
 def test_it_has_the_bits_of_a_local_sweep(server, address, toy_store, tmp_path):
     address = address.replace("plain", "small")
-    cube = sweep.run(toy(), address, workers=1)
+    cube = sweep.run(toy(run__tile=10_000), address, workers=1)
     assert cube.attrs["complete"]
     # By zarr's own kind of store, without this package.
     from obstore.store import from_url

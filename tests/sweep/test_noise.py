@@ -13,6 +13,8 @@ from sweep.errors import SpecError
 from sweep.plan import study_of
 from sweep.spec import loads
 
+pytestmark = pytest.mark.usefixtures("compiled_cheaply")
+
 NOISY = """
 [sweep]
 name = "noisy"

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sweep
-from kernels.program import TileProgram, sub_block
+from kernels.lanes import sub_block
+from kernels.program import TileProgram
 from sweep.plan import TilePolicy, histogram_dtype, make_plan
 from sweep.shipped import configs_directory
 from tests.sweep.studies import contents, plain, toy

@@ -14,6 +14,8 @@ from sweep.errors import SpecError
 from tests.oracles import davidson_houlden as oracle
 from tests.oracles.davidson_houlden_continuous import Continuous
 
+pytestmark = pytest.mark.usefixtures("compiled_cheaply")
+
 TOY = {"papers_for_first_doubling": 2, "paper_growth_factor": 1.5, "initial_agis": 1, "papers_per_agi_month": 1}
 
 

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from kernels.program import TileProgram, compiler_options
+from kernels.compiler import compiler_options
+from kernels.program import TileProgram
 from kernels.sampling import seed_key
 from sweep.execute import tuning
 from sweep.execute.tile import program
@@ -61,7 +62,7 @@ def test_no_candidate_and_no_width_of_vectors_changes_a_bit(monkeypatch):
     programs = {lanes: program(plan, lanes) for lanes in (256, *candidates(default), 4096)}
     options = compiler_options()
     for width in ("128", "256", "512"):
-        monkeypatch.setattr("kernels.program.compiler_options", lambda width=width: options | {"xla_cpu_prefer_vector_width": width})
+        monkeypatch.setattr("kernels.compiler.compiler_options", lambda width=width: options | {"xla_cpu_prefer_vector_width": width})
         programs[width] = TileProgram(plan.study, plan.policy.shape(), plan.keep())
     (tile, *_) = plan.tiles()
     arguments = (plan.cell_values(tile.box), tile.first_block, tile.blocks, plan.spec.draws, seed_key(plan.spec.seed), jax.devices()[0])

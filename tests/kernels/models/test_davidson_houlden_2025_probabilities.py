@@ -10,8 +10,9 @@ import pytest
 
 from kernels import models
 from kernels.outcomes import Outcomes, Window
-from kernels.program import Keep, Study, TileProgram, TileShape
+from kernels.program import Keep, TileProgram, TileShape
 from kernels.sampling import Design, LogUniform, Uniform, seed_key
+from kernels.study import Study
 
 BLOCK, DRAWS = 65536, 1 << 20
 NAMES = ("3y_in_12m", '"3y"_in_4m', "10y_in_12m", "10y_in_4m")
