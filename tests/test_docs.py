@@ -83,7 +83,7 @@ def load_toml(text: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_what_a_page_shows_works(page, folder, monkeypatch, compiled_cheaply, without_audit):
+def test_what_a_page_shows_works(page, folder, monkeypatch, compiled_cheaply, without_audit, steps_not_counted):
     monkeypatch.chdir(folder)
     names: dict[str, object] = {}
     for block in blocks(page):

@@ -28,7 +28,6 @@ from kernels.lanes import sub_block
 from kernels.outcomes import Outcomes
 from kernels.study import Study
 
-_PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 _ASKED = {"panels": 0.5, "steps": 0.4}
 """The fraction asked of an accelerator in float32, by how a law is solved."""
 _CORES_ASKED = 1.8
@@ -74,10 +73,11 @@ class _Size:
     ceiling: float
     rounds: int
     small: bool
+    precisions: tuple[Precision, ...]
 
 
-_FULL = _Size(1 << 22, 1 << 17, 0.03, 7, False)
-_SMALL = _Size(1 << 12, 1 << 9, 0.001, 2, True)
+_FULL = _Size(1 << 22, 1 << 17, 0.03, 7, False, ("float32", "float64"))
+_SMALL = _Size(1 << 12, 1 << 9, 0.001, 2, True, ("float32",))
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def measure(small: bool = False) -> Record:
     rows: list[dict[str, Any]] = []
     scaling: list[dict[str, Any]] = []
     figures: list[dict[str, Any]] = []
-    for precision in _PRECISIONS:
+    for precision in size.precisions:
         found = _measured(precision, size, on)
         ceilings += found[0]
         rows += found[1]

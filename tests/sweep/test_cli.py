@@ -396,7 +396,7 @@ def run_end_to_end(folder, name, workers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name not in ON_PAGES])
-def test_every_config_that_no_page_runs_runs_end_to_end(tmp_path, monkeypatch, compiled_cheaply, name):
+def test_every_config_that_no_page_runs_runs_end_to_end(tmp_path, monkeypatch, compiled_cheaply, steps_not_counted, name):
     monkeypatch.chdir(tmp_path)
     run_end_to_end(tmp_path, name, 1)
 
