@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kernels.solvers.search import cubic_zero
+from kernels.in_memory import in_memory
+from kernels.solvers.search import cubic_zero, hump
 from kernels.solvers.tableaus import RUNGE_KUTTA_5, RUNGE_KUTTA_8, Tableau
 
 State = tuple[jax.Array, ...]
@@ -31,6 +32,8 @@ Memory = tuple[jax.Array, ...]
 """What stays as it is between events, such as whether a pause has begun; each (…, lanes)."""
 
 
+_SHORT = 0.1
+"""A step in the clock over which no law bends much."""
 _FIRST_STEP = 0.002
 """The first step in the clock: short enough that no law has bent over it."""
 
@@ -265,7 +268,9 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         after = (jnp.where(in_time, ending, after[0]), *after[1:])
         rates_after = system.rates(after, memory) if step.rates_at_end is None else step.rates_at_end
         error = _error(step, state, tolerance)
-        factor = jnp.clip(0.9 * jnp.maximum(error, 1e-12) ** (-1 / tableau.error_order), 0.2, 6.0)
+        # An estimate may vanish by accident: what it says of a step many times as long is believed of short ones alone.
+        most = jnp.where(stride < _SHORT, 6.0, 2.0)
+        factor = jnp.clip(0.9 * jnp.maximum(error, 1e-12) ** (-1 / tableau.error_order), 0.2, most)
         if system.crosses:
             # So close that what is left is rounding, of the clock or of the function itself, which no step would change: where rates bend
             # without end before a crossing (a ramp that ends at everything), steps only ever go a part of the way; none can look beyond.
@@ -287,7 +292,7 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         if system.crosses:
             rate_after = jnp.where(in_time, rate, clock_rate(system, rates_after))
             slopes_after = (1 / rate_after, *(value / rate_after for value in rates_after))
-            ends, end_slopes = jax.jvp(lambda *at: system.crossings(at, memory), after, slopes_after)
+            ends, end_slopes = in_memory(jax.jvp(lambda *at: system.crossings(at, memory), after, slopes_after))
             first, polish = jnp.full_like(stride, 2), jnp.zeros_like(stride)
             shares, misses = [], []
             for begun, slope, end, end_slope, close in zip(values, slopes, ends, end_slopes, closing, strict=True):
@@ -296,6 +301,9 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
                 there = jnp.where(closes, close, there)
                 passed = (end > 0) & ~there & ~closes
                 share = jnp.where(passed, cubic_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride, 5), 2)
+                # Crossed and crossed back within the step: it is taken again as far as about the summit, where the crossing is behind.
+                at_summit, summit = hump(begun, slope * stride, end, end_slope * stride)
+                share = jnp.where((retry == 0) & (begun < 0) & (end <= 0) & (summit > 0) & ~there & ~closes, at_summit, share)
                 share = jnp.where(there, 1, share)
                 first = jnp.minimum(first, share)
                 shares.append(share)

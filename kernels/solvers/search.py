@@ -89,6 +89,16 @@ def cubic_zero(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slop
     return found[2]
 
 
+def hump(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slope_at_end: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """About where on (0, 1) the cubic with these values and slopes at its ends is highest, if it rises at its start and falls at its end:
+    at the summit of the parabola with these slopes. And its value there; at 0, with -inf, where it does not rise and fall so."""
+    humped = (slope_at_start > 0) & (slope_at_end < 0)
+    at = jnp.where(humped, slope_at_start / jnp.where(humped, slope_at_start - slope_at_end, 1), 0)
+    rest = 1 - at
+    value = start + at * ((end - start) * at * (3 - 2 * at) + rest * (slope_at_start * rest - slope_at_end * at))
+    return at, jnp.where(humped, value, -jnp.inf)
+
+
 def best_of(
     cost: Function, place: Callable[[jax.Array], jax.Array], count: int | jax.Array, like: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:

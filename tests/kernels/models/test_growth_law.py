@@ -31,6 +31,7 @@ from tests.oracles.growth_law import Result, solve
 from tests.oracles.growth_law_compositions import draw_parameters, pairwise_compositions
 
 NAME = "growth_law"
+PRECISIONS = ("float32", "float64")
 DOUBLINGS, TIMES = (1.0, 5.0, 10.0, 20.0), (6.0, 12.0, 24.0, 48.0)
 COMPOSITIONS = pairwise_compositions()
 FASTEST = 1e300
@@ -353,6 +354,47 @@ def test_a_threshold_that_is_a_rounding_away_is_crossed() -> None:
     (cut, levels), (_, exact) = (ask(NAME, options, question, precision, **single) for precision in ("float32", "float64"))
     assert not cut.any()
     assert np.allclose(levels, exact, rtol=1e-4, atol=0)
+
+
+@pytest.mark.slow
+def test_an_estimate_of_the_error_that_vanishes_by_accident_is_not_believed() -> None:
+    # After a step whose estimate was nearly zero, half of the four years were taken in one, with an error of 2.5e-4.
+    options = {"research_input": "ces", "ceiling": "linear", "hardware": "exponential"}
+    given = {
+        "returns": 0.806900144,
+        "initial_doubling_time": 3.95731378,
+        "parallel_exponent": 0.638338268,
+        "distance_to_limits": 54.2447891,
+        "substitution_parameter": -0.580792785,
+        "hardware_doublings_per_year": 1.75618458,
+        "horizon": 48.0,
+    }
+    narrow, wide = (ask(NAME, options, lambda solution, _: solution.levels(TIMES)[0], precision, **given) for precision in PRECISIONS)
+    np.testing.assert_allclose(narrow, wide, rtol=2e-5)
+
+
+@pytest.mark.slow
+def test_a_threshold_that_is_crossed_and_crossed_back_within_a_step_is_seen() -> None:
+    # The highest pace that policy is aware of is 5.00544 times the recent one.
+    options = {"ceiling": "linear", "governance": "reaction"}
+    given = {
+        "returns": 1.538359,
+        "initial_doubling_time": 1.015335,
+        "parallel_exponent": 0.43202,
+        "distance_to_limits": 33.620678,
+        "reaction_gain": 1.782295,
+        "reaction_delay": 4.141028,
+        "horizon": 48.0,
+    }
+    thresholds, months = np.array([5.0, 5.004, 5.0049, 5.005, 5.0051, 5.0052, 5.006]), (12.0, 24.0, 48.0)
+
+    def question(solution: Any, parameters: Any) -> Any:
+        return solution.levels(months)[0]
+
+    found = ask(NAME, options, question, **given, pace_threshold=thresholds)
+    exact = np.transpose([solve({**given, "pace_threshold": threshold}, options, (), months).levels for threshold in thresholds])
+    np.testing.assert_allclose(found, exact, rtol=1e-8)
+    assert np.all(np.diff(found[1]) > 1e-7)
 
 
 @pytest.mark.slow
