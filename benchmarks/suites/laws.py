@@ -42,10 +42,11 @@ _FIRST = "Steps counted, program traced and compiled, and 1,024 trajectories on 
 
 @dataclass(frozen=True)
 class _Size:
-    """Trajectories of the kernel, of diffrax, of heyoka, of numba and of SciPy; how many are checked; rounds; and batches
-    that diffrax tries."""
+    """Trajectories of the kernel where a law is solved in software and where it is stepped, so that a call takes long enough; those of
+    diffrax, of heyoka, of numba and of SciPy; how many are checked; rounds; and batches that diffrax tries."""
 
-    kernel: int
+    straight: int
+    stepped: int
     diffrax: int
     heyoka: int
     numba: int
@@ -57,8 +58,8 @@ class _Size:
     laws: int
 
 
-_FULL = _Size(1 << 18, 1 << 10, 1 << 15, 1 << 15, 4, 32, 5, (512,), SOLVERS, len(LAWS))
-_SMALL = _Size(1 << 11, 1 << 7, 1 << 7, 1 << 9, 2, 16, 2, (64,), ("Tsit5",), 1)
+_FULL = _Size(1 << 21, 1 << 18, 1 << 10, 1 << 15, 1 << 15, 4, 32, 5, (512,), SOLVERS, len(LAWS))
+_SMALL = _Size(1 << 11, 1 << 11, 1 << 7, 1 << 7, 1 << 9, 2, 16, 2, (64,), ("Tsit5",), 1)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def measure(small: bool = False) -> Record:
     tables, figures = [], []
     compiled: list[dict[str, Any]] = []
     for law in LAWS[: size.laws]:
-        drawn = law.draws(size.kernel)
+        drawn = law.draws(size.straight if law.levels else size.stepped)
         took: dict[str, float] = {}
         for precision in _PRECISIONS:
             table, found, took[precision] = _measured(law, drawn, precision, size, on)
@@ -277,7 +278,7 @@ def _off(size: _Size, on: list[Any]) -> Table:
     """The growth law with every factor off beside the returns law, a model without them, asked the same."""
     rows = []
     law = LAWS[0]
-    drawn = law.draws(size.kernel)
+    drawn = law.draws(size.straight)
     for precision in _PRECISIONS:
         whole, lone = (Bare(law.study(precision, model), drawn.astype(precision), on) for model in ("growth_law", "returns_law"))
         seconds = interleaved({"whole": whole.run, "lone": lone.run}, size.rounds)

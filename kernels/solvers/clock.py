@@ -301,9 +301,10 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
                 there = jnp.where(closes, close, there)
                 passed = (end > 0) & ~there & ~closes
                 share = jnp.where(passed, cubic_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride, 5), 2)
-                # Crossed and crossed back within the step: it is taken again as far as about the summit, where the crossing is behind.
-                at_summit, summit = hump(begun, slope * stride, end, end_slope * stride)
-                share = jnp.where((retry == 0) & (begun < 0) & (end <= 0) & (summit > 0) & ~there & ~closes, at_summit, share)
+                # Perhaps crossed and crossed back within the step: it is taken again as far as about its highest.
+                at_summit, bound = hump(begun, slope * stride, end, end_slope * stride)
+                may_be_passed = (retry == 0) & (begun < 0) & (end <= 0) & (bound > 0) & ~there & ~closes
+                share = jnp.where(may_be_passed, at_summit, share)
                 share = jnp.where(there, 1, share)
                 first = jnp.minimum(first, share)
                 shares.append(share)

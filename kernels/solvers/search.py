@@ -90,13 +90,13 @@ def cubic_zero(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slop
 
 
 def hump(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slope_at_end: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """About where on (0, 1) the cubic with these values and slopes at its ends is highest, if it rises at its start and falls at its end:
-    at the summit of the parabola with these slopes. And its value there; at 0, with -inf, where it does not rise and fall so."""
+    """About where on (0, 1) a function with these values and slopes at its ends is highest, if it rises at its start and falls at its end:
+    at the summit of the parabola with these slopes. And what it does not exceed if it is concave, where the tangents at its ends meet; at 0,
+    with -inf, where it does not rise and fall so."""
     humped = (slope_at_start > 0) & (slope_at_end < 0)
-    at = jnp.where(humped, slope_at_start / jnp.where(humped, slope_at_start - slope_at_end, 1), 0)
-    rest = 1 - at
-    value = start + at * ((end - start) * at * (3 - 2 * at) + rest * (slope_at_start * rest - slope_at_end * at))
-    return at, jnp.where(humped, value, -jnp.inf)
+    bend = jnp.where(humped, slope_at_start - slope_at_end, 1)
+    bound = start + slope_at_start * ((end - slope_at_end - start) / bend)
+    return jnp.where(humped, slope_at_start / bend, 0), jnp.where(humped, bound, -jnp.inf)
 
 
 def best_of(
