@@ -122,6 +122,7 @@ def all_tiles(plan: Any, on: list[Any]) -> Callable[[], object]:
 
 def steady(config: str, draws: int, tile: int, kept: str, executor: str, workers: int, folder: str) -> float:
     """Seconds a trajectory of a run, once every worker has finished its first tile. Runs in a process of its own."""
+    import shutil
     import uuid
 
     from sweep import ledger, load, run
@@ -130,5 +131,7 @@ def steady(config: str, draws: int, tile: int, kept: str, executor: str, workers
     store = Path(folder) / f"{uuid.uuid4().hex}.zarr"
     run(load(config).replace({"run.tile": tile, "store.draws": kept}, draws=draws), store, executor=executor, workers=workers)
     receipts = sorted(ledger.read(Folder(store)).receipts.values(), key=lambda receipt: receipt["at"])
+    # Gigabytes where every draw is kept.
+    shutil.rmtree(store)
     counted = receipts[workers:]
     return float((counted[-1]["at"] - receipts[workers - 1]["at"]) / sum(receipt["draws"] for receipt in counted))

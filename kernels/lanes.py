@@ -13,7 +13,7 @@ CPU_LANES = 1024
 ALIKE_LANES = 65536
 """Lanes of which those that take about as many steps are solved together, in blocks of so many or more."""
 _DEVICE_BYTES = 4 * 1024**3
-"""What they may take in an accelerator's memory."""
+"""What the rows of all that is solved at once may take in an accelerator's memory."""
 _DEVICE_LANES = 1 << 20
 """Lanes that fill an accelerator: several for each of some hundred thousand threads."""
 
@@ -23,6 +23,8 @@ def sub_block(study: Study) -> int:
     accelerator some blocks, such that they fill it and fit its memory."""
     on_cpu = jax.default_backend() == "cpu"
     rows = max(study.work.steps * (8 if study.work.tolerance else max(study.work.nodes // 8, 1)), 64)
+    # Gradients are carried along, a set of rows each.
+    rows *= 1 + len(study.outcomes.gradients)
     fitting = (_CACHE_BYTES if on_cpu else _DEVICE_BYTES) // (rows * study.dtype.itemsize)
     lanes = 1 << max(fitting.bit_length() - 1, 0)
     most = min(study.design.block, CPU_LANES) if on_cpu else _DEVICE_LANES

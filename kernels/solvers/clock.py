@@ -4,7 +4,8 @@ unbounded state: all rates in s are bounded, so explosions and fizzles take abou
 Each trajectory chooses its steps by the estimated error of each (a step that is too long is taken again), and steps onto what happens at a
 known time (the end of a training run, of a pause, the horizon) and onto crossings (a threshold of the pace, the end of a ramp), where its
 rates are not smooth. A step to a known time is taken in time itself and ends on it exactly; a crossing is found from the cubic through both
-ends of the step that passed it, and the rest by Newton's method. The loop ends with the slowest of the trajectories; finished ones stay.
+ends of the step that passed it, and the rest by Newton's method; a step that may have passed one and come back is taken again as far as
+where it would be furthest beyond. The loop ends with the slowest of the trajectories; finished ones stay.
 
 Source of the tableaus and of the step size control: Hairer, Nørsett and Wanner (1993), sections II.4 and II.10.
 """

@@ -91,8 +91,10 @@ def cubic_zero(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slop
 
 def hump(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slope_at_end: jax.Array) -> tuple[jax.Array, jax.Array]:
     """About where on (0, 1) a function with these values and slopes at its ends is highest, if it rises at its start and falls at its end:
-    at the summit of the parabola with these slopes. And what it does not exceed if it is concave, where the tangents at its ends meet; at 0,
-    with -inf, where it does not rise and fall so."""
+    at the summit of the parabola with these slopes. And what it does not exceed if it is concave, where the tangents at its ends meet.
+
+    At 0, with -inf, where it does not rise and fall so.
+    """
     humped = (slope_at_start > 0) & (slope_at_end < 0)
     bend = jnp.where(humped, slope_at_start - slope_at_end, 1)
     bound = start + slope_at_start * ((end - slope_at_end - start) / bend)

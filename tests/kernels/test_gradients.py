@@ -199,7 +199,7 @@ LAW = {
             marks=pytest.mark.soak,
         ),
         ({"research_input": "labour", "training": "generations", "ceiling": "linear"}, ("returns", "first_training_time")),
-        ({"research_input": "ces", "hardware": "loop", "ceiling": "linear"}, ("returns", "hardware_doubling_time", "hardware_delay")),
+        ({"research_input": "labour", "hardware": "loop", "ceiling": "linear"}, ("hardware_doubling_time", "hardware_delay")),
     ],
 )
 def test_gradients_of_the_growth_law(options: Any, parameters: Any) -> None:

@@ -317,13 +317,13 @@ def test_dates_are_distributed_as_those_of_euler_maruyama_steps(rate):
 def test_dates_of_one_path_converge_with_order_one():
     deviations = np.repeat([0.3, 1.0], 400)
     found = np.array(
-        [solved({"noise": "pace"}, level, 800, 0, lambda s: s.dates((5.0,))[0], **SLOW, noise_sd=deviations) for level in (0, 1, 2, 3, 5)]
+        [solved({"noise": "pace"}, level, 800, 0, lambda s: s.dates((5.0,))[0], **SLOW, noise_sd=deviations) for level in (0, 1, 2, 4)]
     )
     for deviation in (0.3, 1.0):
         dates = found[:, deviations == deviation]
         inside = np.all(np.isfinite(dates), axis=0)
         errors = [float(np.sqrt(np.mean((rough - dates[-1])[inside] ** 2))) for rough in dates[:-1]]
-        order = -np.polyfit(range(4), np.log2(errors), 1)[0]
+        order = -np.polyfit(range(3), np.log2(errors), 1)[0]
         assert 0.9 <= order <= 1.3
         assert errors[0] < 0.7 * deviation
 
