@@ -270,7 +270,7 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         rates_after = system.rates(after, memory) if step.rates_at_end is None else step.rates_at_end
         error = _error(step, state, tolerance)
         # An estimate may vanish by accident: what it says of a step many times as long is believed of short ones alone.
-        most = jnp.where(stride < _SHORT, 6.0, 2.0)
+        most = jnp.where(stride < _SHORT, jnp.asarray(6.0, dtype), 2.0)
         factor = jnp.clip(0.9 * jnp.maximum(error, 1e-12) ** (-1 / tableau.error_order), 0.2, most)
         if system.crosses:
             # So close that what is left is rounding, of the clock or of the function itself, which no step would change: where rates bend
