@@ -205,8 +205,7 @@ def _measured(
 def _diffrax(problem: _Problem, precision: Precision, size: _Size, on: list[Any]) -> Iterator[Candidate]:
     if problem.law is not None:
         # All at once, as suits an accelerator.
-        drawn = problem.drawn[:, : size.diffrax]
-        yield from diffrax_candidates(problem.law, drawn, problem.truth, precision, SOLVERS, (size.diffrax,), on)
+        yield from diffrax_candidates(problem.law, problem.drawn, (size.diffrax,), problem.truth, precision, SOLVERS, (size.diffrax,), on)
 
 
 def _cuda(problem: _Problem, precision: Precision, size: _Size) -> Iterator[Candidate]:

@@ -9,6 +9,7 @@ settings that are, the fastest counts. One that never is gets no ratio.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -43,11 +44,11 @@ _FIRST = "Steps counted, program traced and compiled, and 1,024 trajectories on 
 @dataclass(frozen=True)
 class _Size:
     """Trajectories of the kernel where a law is solved in software and where it is stepped, so that a call takes long enough; those of
-    diffrax, of heyoka, of numba and of SciPy; how many are checked; rounds; and batches that diffrax tries."""
+    diffrax (which tries several), of heyoka, of numba and of SciPy; how many are checked; rounds; and batches that diffrax tries."""
 
     straight: int
     stepped: int
-    diffrax: int
+    diffrax: tuple[int, ...]
     heyoka: int
     numba: int
     scipy: int
@@ -58,8 +59,8 @@ class _Size:
     laws: int
 
 
-_FULL = _Size(1 << 21, 1 << 18, 1 << 10, 1 << 15, 1 << 15, 4, 32, 5, (512,), SOLVERS, len(LAWS))
-_SMALL = _Size(1 << 11, 1 << 11, 1 << 7, 1 << 7, 1 << 9, 2, 16, 2, (64,), ("Tsit5",), 1)
+_FULL = _Size(1 << 21, 1 << 18, (1 << 10, 1 << 13), 1 << 15, 1 << 15, 4, 32, 5, (512,), SOLVERS, len(LAWS))
+_SMALL = _Size(1 << 11, 1 << 11, (1 << 7,), 1 << 7, 1 << 9, 2, 16, 2, (64,), ("Tsit5",), 1)
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _measured(
     contenders = {"kernel": Contender(bare.run, bare.lanes, error(bare.outcomes()), _work(study.work))}
     for name, candidates in (
         ("C, by hand", _by_hand(law, rounded, precision, study.work)),
-        ("diffrax", diffrax_candidates(law, rounded[:, : size.diffrax], truth, precision, size.solvers, size.batches, on)),
+        ("diffrax", diffrax_candidates(law, rounded, size.diffrax, truth, precision, size.solvers, size.batches, on)),
         ("heyoka", _heyoka(law, drawn[:, : size.heyoka], precision)),
         ("numba", _numba(law, rounded[:, : size.numba], truth, precision, len(size.solvers))),
         ("SciPy", _scipy(law, rounded[:, : size.scipy], truth, precision)),
@@ -211,14 +212,15 @@ def _by_hand(law: Law, drawn: NDArray[Any], precision: Precision, budget: Any) -
 def diffrax_candidates(
     law: Law,
     drawn: NDArray[Any],
+    counts: tuple[int, ...],
     truth: NDArray[Any],
     precision: Precision,
     solvers: tuple[str, ...],
     batches: tuple[int, ...],
     on: list[Any],
 ) -> Iterator[Candidate]:
-    """diffrax's solvers at the loosest tolerance with which the first trajectories are as near to `truth` as is asked; none if it is not
-    installed."""
+    """diffrax's solvers at the loosest tolerance with which the first trajectories are as near to `truth` as is asked, in calls of several
+    `counts` of trajectories and `batches`; none if it is not installed."""
     if importlib.util.find_spec("diffrax") is None:
         return
     from benchmarks.peers.diffrax_laws import DiffraxLaw
@@ -226,13 +228,13 @@ def diffrax_candidates(
     for solver in solvers:
         for power in range(4):
             tolerance = TOLERANCE[precision] / 10**power
-            peer = DiffraxLaw(law, drawn, on, solver, tolerance, batches[-1])
+            peer = DiffraxLaw(law, drawn[:, : counts[0]], on, solver, tolerance, batches[-1])
             within = worst_error(peer.answers()[:, : truth.shape[1]], truth) <= TOLERANCE[precision]
-            yield peer.run, peer.answers, peer.lanes, f"{solver}, tolerance {tolerance:g}, batches of {batches[-1]}"
+            yield peer.run, peer.answers, peer.lanes, f"{solver}, tolerance {tolerance:g}, {peer.lanes:,} in batches of {batches[-1]}"
             if within:
-                for batch in batches[:-1]:
-                    other = DiffraxLaw(law, drawn, on, solver, tolerance, batch)
-                    yield other.run, other.answers, other.lanes, f"{solver}, tolerance {tolerance:g}, batches of {batch}"
+                for count, batch in tuple(itertools.product(counts, reversed(batches)))[1:]:
+                    other = DiffraxLaw(law, drawn[:, :count], on, solver, tolerance, batch)
+                    yield other.run, other.answers, other.lanes, f"{solver}, tolerance {tolerance:g}, {other.lanes:,} in batches of {batch}"
                 break
 
 
