@@ -12,6 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import ROOT
+from sweep.shipped import configs_directory
+
+
+def demo(small: bool) -> Path:
+    """The config that whole runs are timed with: the demo's. In small mode, where what is measured is of no use, one that compiles in no time."""
+    return configs_directory() / f"{'toy_model' if small else 'davidson_houlden_2025'}.toml"
 
 
 def command(arguments: list[str], cache: Path, code: int = 0) -> float:

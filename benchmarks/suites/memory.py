@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.children import call
+from benchmarks.children import call, demo
 from benchmarks.environment import environment
 from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
-from sweep.shipped import configs_directory
 
 _MOST_BYTES = 1.5 * 2**30
 _FLAT = 1.1
@@ -31,8 +30,7 @@ def measure(small: bool = False) -> Record:
     """Run the suite."""
     held = environment()
     numbers = (100_000,) if small else (1_000_000, 10_000_000, 100_000_000)
-    # What is measured in small mode is of no use, so it is a study that compiles in no time.
-    config, rows = configs_directory() / f"{'toy_model' if small else 'davidson_houlden_2025'}.toml", []
+    config, rows = demo(small), []
     with tempfile.TemporaryDirectory(prefix="siesweep-bench-") as folder:
         for draws in numbers:
             # The size of a tile, and so the program, depends on the number of draws: each has a cache of its own, empty at first.

@@ -18,7 +18,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from benchmarks.children import call, command
+from benchmarks.children import call, command, demo
 from benchmarks.environment import environment
 from benchmarks.many_tiles import many_tiles
 from benchmarks.overhead import all_tiles, overhead
@@ -26,7 +26,6 @@ from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
 from benchmarks.startup import FIRST_TILE, start_up
 from benchmarks.timing import Spread, interleaved, spread
-from sweep.shipped import configs_directory
 
 _COLUMNS = (Column("what", "what"), Column("seconds", "median (range)", "seconds"))
 
@@ -35,8 +34,7 @@ def measure(small: bool = False) -> Record:
     """Run the suite."""
     held = environment()
     draws, rounds = (1 << 12, 1) if small else (1 << 20, 5)
-    # What is measured in small mode is of no use, so it is a study that compiles in no time.
-    config = configs_directory() / f"{'toy_model' if small else 'davidson_houlden_2025'}.toml"
+    config = demo(small)
     with tempfile.TemporaryDirectory(prefix="siesweep-bench-") as folder:
         runs = _runs(config, draws, Path(folder), rounds, warm=not small)
         quick = _quick(config, Path(folder), rounds, warm=not small)

@@ -10,11 +10,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.children import call
+from benchmarks.children import call, demo
 from benchmarks.environment import environment
 from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
-from sweep.shipped import configs_directory
 
 _FLAT = 1.05
 _COLUMNS = (
@@ -32,8 +31,7 @@ def measure(small: bool = False) -> Record:
     """Run the suite."""
     held = environment()
     numbers = (1 << 18,) if small else (1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
-    # What is measured in small mode is of no use, so it is a study that compiles in no time.
-    config, rows = configs_directory() / f"{'toy_model' if small else 'davidson_houlden_2025'}.toml", []
+    config, rows = demo(small), []
     with tempfile.TemporaryDirectory(prefix="siesweep-bench-") as folder:
         for draws in numbers:
             cache = Path(folder) / "cache"
