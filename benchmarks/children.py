@@ -16,7 +16,7 @@ from sweep.shipped import configs_directory
 
 
 def demo(small: bool) -> Path:
-    """The config that whole runs are timed with: the demo's. In small mode, where what is measured is of no use, one that compiles in no time."""
+    """The config that whole runs are timed with: the demo's; in small mode, whose measurements are of no use, one that compiles at once."""
     return configs_directory() / f"{'toy_model' if small else 'davidson_houlden_2025'}.toml"
 
 
