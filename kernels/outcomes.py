@@ -125,8 +125,6 @@ class Outcomes:
         """Raise ModelError for outcomes that the model does not have under these options. `fixed` holds the parameters that do not vary."""
         recursive = options.get("time", "recursion") == "recursion" and model.published_windows
         per_year = doublings_per_year(model, fixed)
-        if self.windows and options.get("noise", "none") in ("breakthroughs", "both"):
-            raise ModelError(f"windows.{self.windows[0].name}", "windows cannot follow the jumps of breakthroughs", 'use noise = "pace"')
         for window in self.windows:
             if window.rule == "published" and not recursive:
                 raise ModelError(f"windows.{window.name}.rule", f"{model.name} has no published rule here", 'write rule = "continuous"')

@@ -61,6 +61,7 @@ class GrowthSystem(SoftwareSystem):
         self._set("remembered", tuple(remembered))
         ramps_in_compute = self.law.has_ramp and not self.law.ramps_in_time
         self._set("crosses", options["governance"] != "none" or ramps_in_compute or options["hardware"] == "loop")
+        self._set("leaps", self._breaks_through)
         self._set("last", MOST_DOUBLINGS if self.law.ceiling is None else 20.0 if self._narrow else 40.0)
         self._set("tail_after", 0.0 if self.law.ceiling is None else 10.0 if self._narrow else 20.0)
         bounded = dict.fromkeys(names, math.inf)

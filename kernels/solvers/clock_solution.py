@@ -19,13 +19,15 @@ from kernels.in_turn import in_turn
 from kernels.solvers.clock import Memory, State, Stepping, System, Track, clock_rate, integrate, take_step
 from kernels.solvers.search import cubic_zero, illinois, root_of, sign_change
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
-from kernels.solvers.windows import Pieces, fastest_stretch
+from kernels.solvers.windows import LEAP, Pieces, fastest_stretch
 
 
 class SoftwareSystem(System):
     """A system whose coordinate stands for doublings of software."""
 
     ceiling: jax.Array | None
+    leaps: bool
+    """Whether the coordinate can jump at a known time."""
 
     @abstractmethod
     def coordinate(self, level: jax.Array) -> jax.Array:
@@ -341,7 +343,7 @@ class ClockSolution(Solution):
     # --- windows ---------------------------------------------------------------------------------------------------------------------
 
     def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
-        last = jnp.minimum(self.system.level(self._final(self._track.states[1])), MOST_DOUBLINGS)
+        last = self._level_of(self._final(self._track.states[1]))
         amounts = jnp.stack([jnp.broadcast_to(jnp.asarray(amount, last.dtype), last.shape) for amount in doublings])
         # Made before the loop, which is not to hold them.
         _ = self._pieces
@@ -355,12 +357,27 @@ class ClockSolution(Solution):
         # Software that stands still counts as slow.
         slow = jnp.minimum(-jnp.stack([start, end]), 60.0)
         taken = jnp.where(steps.stride > 0, track.elapsed, 0)
-        level, after = (jnp.minimum(self.system.level(at[1]), MOST_DOUBLINGS) for at in (steps.state, steps.end))
-        return Pieces(level, after, steps.state[0], taken, slow[0], slow[1])
+        level, after = (self._level_of(at[1]) for at in (steps.state, steps.end))
+        pieces = Pieces(level, after, steps.state[0], taken, slow[0], slow[1])
+        if not self.system.leaps:
+            return pieces
+        number = jnp.arange(len(taken), dtype=jnp.int32)[:, None]
+        landing = self._level_of(jnp.concatenate([track.states[1][1:], track.states[1][-1:]]))
+        nothing = jnp.zeros_like(taken)
+        leap = Pieces(
+            after, jnp.where(number < track.used, jnp.maximum(landing, after), after), steps.end[0], nothing, *(2 * (nothing + LEAP,))
+        )
+        # After every step what its end adds at once.
+        return Pieces(*(jnp.stack(pair, axis=1).reshape(-1, *taken.shape[1:]) for pair in zip(pieces, leap, strict=True)))
+
+    def _level_of(self, coordinate: jax.Array) -> jax.Array:
+        return jnp.minimum(self.system.level(coordinate), MOST_DOUBLINGS)
 
     def _shortest(self, amount: jax.Array, last: jax.Array) -> jax.Array:
         """Months of the fastest window: sought where both its ends are equally fast, within the stretch that holds it."""
-        stretch = jax.tree.map(lax.stop_gradient, fastest_stretch(self._pieces, self._track.used, amount, jnp.maximum(last - amount, 0)))
+        each = 2 if self.system.leaps else 1
+        furthest = jnp.maximum(last - amount, 0)
+        stretch = jax.tree.map(lax.stop_gradient, fastest_stretch(self._pieces, self._track.used * each, amount, furthest))
 
         def ends_of(start: jax.Array) -> jax.Array:
             return self.system.coordinate(jnp.stack([start, start + amount]))
@@ -381,7 +398,7 @@ class ClockSolution(Solution):
         # What is known between the steps may have put it into the wrong one of two that touch.
         middle = sign_change(rising, stretch.low_beside, stretch.high_beside, 6 if amount.dtype == jnp.float32 else 9, halvings=2)
         middle = lax.stop_gradient(middle)
-        known, found = jnp.stack([stretch.first, stretch.last]), steps_of(ends_of(middle))
+        known, found = jnp.stack([stretch.first, stretch.last]) // each, steps_of(ends_of(middle))
         ends = jnp.stack([ends_of(start) for start in (stretch.low, middle, stretch.high)], axis=1)
         steps = jnp.stack([known, found, known], axis=1)
         # (2, 3, lanes): both ends of three windows.
@@ -397,4 +414,6 @@ class ClockSolution(Solution):
         number = jnp.arange(len(self._track.elapsed), dtype=jnp.int32)[:, None, None]
         elapsed = self._track.elapsed[:, None]
         between = jnp.sum(jnp.where((number >= steps[0]) & (number < steps[1]), elapsed, 0), axis=0)
-        return jnp.min(between + step.added[0][1] - step.added[0][0], axis=0)
+        whole = jnp.take_along_axis(elapsed, steps.reshape(6, 1, -1), axis=0).reshape(steps.shape)
+        begun, ended = jnp.where(ends >= place.end[1], whole, step.added[0])
+        return jnp.maximum(jnp.min(between + ended - begun, axis=0), 0)

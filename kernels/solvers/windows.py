@@ -13,11 +13,15 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+LEAP = -1e4
+"""ln T of a leap, of software that rises in no time: faster than any pace."""
+
 
 class Pieces(NamedTuple):
     """The steps of trajectories in software, each (steps, lanes): levels and dates at their ends, and ln T there (T in months a doubling).
 
-    A step over which software stands still has two equal levels. Steps that were not taken have no length.
+    A step over which software stands still has two equal levels, and a leap, which is a piece of its own, no months and `LEAP` for ln T.
+    Steps that were not taken have no length.
     """
 
     level: jax.Array
@@ -95,15 +99,18 @@ def fastest_stretch(pieces: Pieces, used: jax.Array, amount: jax.Array, furthest
         middle = jnp.where(dips, at.low - below * ((high - at.low) / jnp.where(dips, above - below, 1)), at.low)
         starts = jnp.stack([at.low, middle, high])
         durations = (finish.month - begin.month) + _months(finish, starts + amount) - _months(begin, starts)
-        duration = jnp.where(long, jnp.min(durations, axis=0), jnp.inf)
-        wins = duration < at.least
-        best = at.best._replace(high_beside=jnp.where(at.won & long, high, at.best.high_beside))
+        duration = jnp.where(long, jnp.maximum(jnp.min(durations, axis=0), 0), jnp.inf)
+        # Within one leap it is exactly zero; beside it only so nearly as levels have digits.
+        wins = (duration < at.least) | ((duration == at.least) & (at.first == at.last))
+        # Durations bend where a window begins or ends with a leap: what is beside a stretch stops there.
+        leaps = jnp.minimum(begin.log_time, finish.log_time) <= LEAP
+        best = at.best._replace(high_beside=jnp.where(at.won & long & ~leaps, high, at.best.high_beside))
         here = Stretch(at.first, at.last, at.low, high, at.low_before, high)
         return _Walk(
             first=jnp.minimum(at.first + (begin.level_after <= high), used - 1),
             last=jnp.minimum(at.last + (finish.level_after - amount <= high), used - 1),
             low=jnp.maximum(at.low, high),
-            low_before=jnp.where(long, at.low, at.low_before),
+            low_before=jnp.where(long, jnp.where(leaps, high, at.low), at.low_before),
             least=jnp.minimum(duration, at.least),
             won=wins | (at.won & ~long),
             best=Stretch(*(jnp.where(wins, new, old) for new, old in zip(here, best, strict=True))),

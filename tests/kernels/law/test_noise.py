@@ -154,6 +154,52 @@ def test_software_that_stands_still_but_for_breakthroughs():
     assert np.isfinite(dates).all(axis=1).any()
 
 
+def fastest(dates: np.ndarray, grid: np.ndarray, amount: float) -> np.ndarray:
+    """The least time between two levels of an even grid that are `amount` apart; `dates` (levels, lanes)."""
+    apart = round(amount / (grid[1] - grid[0]))
+    with np.errstate(invalid="ignore"):
+        return np.nanmin(dates[apart:] - dates[:-apart], axis=0)
+
+
+@pytest.mark.parametrize("pace", [0.25, 2.0])
+def test_the_fastest_window_between_breakthroughs_of_an_even_pace(pace):
+    amounts, lanes = (0.5, 2.0, 5.0, 9.0), 60
+    given = {"initial_doubling_time": 1 / pace, "recent_doubling_time": 1 / pace, "returns": 1.0, "horizon": 60.0}
+    given |= {"breakthrough_rate": 0.2, "breakthrough_size": 1.5, "labour_multiplier": np.ones(lanes)}
+    found, made = ask(MODEL, {"noise": "breakthroughs"}, lambda s, _: (s.shortest_durations(amounts), s.level_at_horizon()), **given)
+    arrivals, doublings = jumps(lanes, 0.2, 1.5)
+    for lane in range(lanes):
+        months, sizes = arrivals[:, lane][arrivals[:, lane] <= 60], doublings[:, lane][arrivals[:, lane] <= 60]
+        before = pace * months + np.concatenate([[0.0], np.cumsum(sizes)[:-1]])
+        assert made[lane] == pytest.approx(pace * 60 + sizes.sum(), rel=1e-12)
+        # Beginning with a breakthrough, or with what lets it end with one, or at an end of the time.
+        for amount, shortest in zip(amounts, found[:, lane], strict=True):
+            starts = np.concatenate([before, before + sizes - amount, [0.0, made[lane] - amount]])
+            starts = starts[(starts >= 0) & (starts + amount <= made[lane])]
+            # A level within a breakthrough has its date; every other one comes by the pace.
+            begun, ended = ((level - np.clip(level[:, None] - before, 0, sizes).sum(axis=1)) / pace for level in (starts, starts + amount))
+            expected = (ended - begun).min() if starts.size else np.inf
+            assert shortest == pytest.approx(expected, rel=1e-9, abs=1e-9), (lane, amount)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"research_input": "ces"}, {"governance": "reaction"}], ids=["ces", "reaction"])
+def test_the_fastest_window_under_both_kinds_of_noise_against_a_grid_of_dates(options):
+    grid, amounts, lanes = np.arange(0, 15, 0.05), (0.5, 2.0, 6.0), 48
+    given = {"distance_to_limits": 15.0, "horizon": 120.0, "noise_sd": 0.4, "breakthrough_rate": 0.1, "breakthrough_size": 1.0}
+    given |= {"returns": np.linspace(0.6, 2.0, lanes), "reaction_gain": 1.0}
+    question = lambda s, _: (s.shortest_durations(amounts), s.dates(tuple(grid)))  # noqa: E731
+    found, dates = ask(MODEL, {"noise": "both", "ceiling": "linear", **options}, question, **given)
+    for amount, shortest in zip(amounts, found, strict=True):
+        # None between levels of the grid is faster, and each holds one of them that is a place of the grid shorter. Which of two windows
+        # that last equally long is meant is known as well as the pace within a step.
+        longer, shorter = fastest(dates, grid, amount), fastest(dates, grid, amount - grid[1])
+        known = np.isfinite(longer)
+        assert known.sum() > lanes / 2
+        assert (shortest[known] <= longer[known] * (1 + 1e-6) + 1e-9).all()
+        assert (shortest[known] >= shorter[known] * (1 - 1e-8) - 1e-9).all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("ceiling", ["linear", "level", "log_distance"])
 def test_a_breakthrough_does_not_pass_the_ceiling(ceiling):
