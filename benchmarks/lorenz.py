@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from kernels.solvers.clock import take_step
+from kernels.solvers.step import take_step
 from kernels.solvers.tableaus import RUNGE_KUTTA_5
 
 SIGMA, BETA = 10.0, 8 / 3
@@ -62,7 +62,7 @@ def by_kernel(given: jax.Array) -> jax.Array:
         return slope(state[1:], rho)
 
     def step(_: jax.Array, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        taken = take_step(RUNGE_KUTTA_5, rates, lambda found: jnp.ones_like(found[0]), state, jnp.full_like(rho, STEP))
+        taken = take_step(RUNGE_KUTTA_5, rates, lambda found: jnp.ones_like(found[0]), state, jnp.full_like(rho, STEP), unrolled=True)
         return tuple(value + more for value, more in zip(state, taken.added, strict=True))
 
     begin = tuple(jnp.full_like(rho, value) for value in (0.0, *START))

@@ -28,10 +28,11 @@ _WORTHWHILE = 1.15
 
 class StepCount(NamedTuple):
     """The steps that a pilot counted: the `most` that loops are given, and the `weights` by which those of a trajectory are expected; none
-    where any order is as good."""
+    where any order is as good. And whether a GPU takes them faster in one kernel."""
 
     most: int
     weights: tuple[float, ...] = ()
+    one_kernel: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,31 @@ half of all arithmetic. (jax 0.10's takes no notice.)"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from jax import lax
 
 _Arrays = TypeVar("_Arrays")
+_in_one_kernel = ContextVar("in_one_kernel", default=False)
 
 
 def in_memory(arrays: _Arrays) -> _Arrays:
     """The same arrays, any tree of them, as something that no loop may compute again. No number changes but by rounding."""
+    if _in_one_kernel.get():
+        return arrays
     barrier: Any = lax.optimization_barrier
     kept: _Arrays = barrier(arrays)
     return kept
+
+
+@contextmanager
+def in_one_kernel() -> Iterator[None]:
+    """While this is traced: a program whose every value is in a register, computed once."""
+    before = _in_one_kernel.set(True)
+    try:
+        yield
+    finally:
+        _in_one_kernel.reset(before)

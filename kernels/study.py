@@ -7,7 +7,7 @@ them, and keeps the worst relative error of every number and the count of flags 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Literal
@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kernels.alike import Scale, StepCount, fitted, in_order, order, scales
+from kernels.fastest import fastest
 from kernels.gradients import evaluate_with_gradients
 from kernels.models.model import PATH, Bounds, Model, ModelError
 from kernels.outcomes import Evaluation, Label, Outcomes
@@ -29,6 +30,8 @@ AUDIT_STRIDE = 256
 """One draw of so many is audited."""
 _PILOT = 512
 """Draws that are solved once to count steps."""
+_TIMED = 1 << 17
+"""Draws that are solved in either form where one is chosen."""
 _TOGETHER = 32
 """Of those, how many are taken to be solved together: about as large a share as a sub-block is of what is put in order."""
 
@@ -53,7 +56,7 @@ class Study:
     tolerance: float
     bins_per_octave: int
     counted: StepCount | None = None
-    """The steps that were counted before for the same study, so that every machine that takes part in a sweep takes as many."""
+    """The steps that were counted before for the same study, so that every machine that takes part in a sweep takes the same."""
 
     @cached_property
     def labels(self) -> tuple[Label, ...]:
@@ -97,20 +100,12 @@ class Study:
             return None
         if self.counted is not None:
             return self.counted
-        key, draw = jnp.zeros(2, jnp.uint32), jnp.arange(_PILOT, dtype=jnp.uint32)
-
         # Run once, on few trajectories: compiled the quickest way.
         quickest = {"xla_backend_optimization_level": "0"} if jax.default_backend() == "cpu" else {}
 
         @partial(jax.jit, compiler_options=quickest)
         def count() -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
-            corner = {}
-            for index, name in enumerate(self.axes):
-                low, high = self.bounds[name]
-                # Every third draw at either end of an axis and between, each axis at a rhythm of its own.
-                values = jnp.asarray((low, high, (low + high) / 2), self.dtype)
-                corner[name] = values[(np.arange(_PILOT) // 3**index) % 3]
-            parameters = self._completed(key, draw, corner)
+            parameters = self._spread(_PILOT)
             solution = self.model.solve(parameters, self.options, self.budget)
             assert isinstance(solution, ClockSolution)
             return solution.steps_taken, solution.cut_off, {scale.name: parameters[scale.name] for scale in self.scales}
@@ -123,7 +118,37 @@ class Study:
                 "shorten the horizon, or lengthen reaction_delay, first_training_time, hardware_delay or noise_correlation_time",
             )
         most = min(self.budget.steps, 16 * math.ceil((1.5 * int(steps.max()) + 16) / 16))
-        return StepCount(most, fitted(self.scales, parameters, steps, _TOGETHER))
+        return StepCount(most, fitted(self.scales, parameters, steps, _TOGETHER), self._is_faster_in_one_kernel(most))
+
+    def _spread(self, draws: int) -> dict[str, jax.Array]:
+        """Parameters of the first draws, spread over the axes."""
+        corner = {}
+        for index, name in enumerate(self.axes):
+            low, high = self.bounds[name]
+            # Every third draw at either end of an axis and between, each axis at a rhythm of its own.
+            values = jnp.asarray((low, high, (low + high) / 2), self.dtype)
+            corner[name] = values[(np.arange(draws) // 3**index) % 3]
+        return self._completed(jnp.zeros(2, jnp.uint32), jnp.arange(draws, dtype=jnp.uint32), corner)
+
+    def _is_faster_in_one_kernel(self, steps: int) -> bool:
+        """Whether this device solves trajectories faster in one kernel than in a compiled loop: measured, on a GPU."""
+        # Gradients are carried through the loop.
+        if jax.default_backend() != "gpu" or self.outcomes.gradients:
+            return False
+
+        def solved(one_kernel: bool) -> Callable[[], object]:
+            budget = replace(self.budget, steps=steps, compact=False, one_kernel=one_kernel)
+            run = jax.jit(lambda: [jnp.sum(row) for row in self.evaluate(self._spread(_TIMED), budget).rows.values()])
+            return lambda: [total.block_until_ready() for total in run()]
+
+        forms = {one_kernel: solved(one_kernel) for one_kernel in (False, True)}
+        try:
+            forms[True]()
+        except Exception:
+            # Whatever this GPU, its driver or its compiler has against the kernel: the loop runs anywhere.
+            return False
+        forms[False]()
+        return fastest(forms)[0]
 
     @cached_property
     def varying(self) -> tuple[str, ...]:
@@ -138,7 +163,8 @@ class Study:
     @cached_property
     def work_here(self) -> Budget:
         """The sizes of loops, in the form that suits the device. Asking starts the device, which a launcher of workers must not."""
-        return replace(self.work, compact=jax.default_backend() == "cpu")
+        on_cpu = jax.default_backend() == "cpu"
+        return replace(self.work, compact=on_cpu, one_kernel=not on_cpu and self.step_count is not None and self.step_count.one_kernel)
 
     def parameters(self, key: jax.Array, draw: jax.Array, cell: jax.Array) -> dict[str, jax.Array]:
         """Every parameter of the draws `draw` (lanes,) in the cell with axis values `cell` (axes,), each (lanes,) of the working type."""

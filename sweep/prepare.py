@@ -101,6 +101,7 @@ def _made(spec: Spec, place: Place, workers: int) -> None:
             "blocks": plan.policy.blocks,
             "steps": None if count is None else count.most,
             "expected_steps": [] if count is None else list(count.weights),
+            "one_kernel": count is not None and count.one_kernel,
         },
         "store": _layout(spec),
     }
@@ -154,7 +155,9 @@ def _grown(spec: Spec, place: Place, head: dict[str, Any]) -> None:
 
 def _steps(head: dict[str, Any]) -> StepCount | None:
     policy = head["policy"]
-    return None if policy["steps"] is None else StepCount(policy["steps"], tuple(policy.get("expected_steps", ())))
+    if policy["steps"] is None:
+        return None
+    return StepCount(policy["steps"], tuple(policy.get("expected_steps", ())), policy.get("one_kernel", False))
 
 
 def _policy(head: dict[str, Any], extents: list[int]) -> TilePolicy:

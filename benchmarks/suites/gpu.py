@@ -186,6 +186,14 @@ def _measured(
             tiles.run, tiles.lanes, differ if problem.windows else error, "sampling, statistics and audit; the audit's error"
         ),
     }
+    notes = []
+    for name, form in _other_form(problem.study).items():
+        try:
+            other = Bare(form, problem.drawn, on)
+            contenders[name] = Contender(other.run, other.lanes, problem.error(other.outcomes()), f"{other.lanes:,} trajectories a call")
+        except Exception as error:
+            # What keeps one form from running here is a result as well.
+            notes.append(f"Not run: {name} ({type(error).__name__}: {str(error).splitlines()[0]}).")
     for name, candidates in (
         ("diffrax", _diffrax(problem, precision, size, on)),
         ("CUDA C", _cuda(problem, precision, size)),
@@ -196,10 +204,19 @@ def _measured(
             contenders[name] = best(tried, precision)
     rows, ratios, taken = compared(contenders, precision, size.rounds)
     what = "the share of flags that differ" if problem.windows else "the worst relative error"
-    notes = [f"Matched error {TOLERANCE[precision]:g}: {what}; the ratio's range is over rounds in which all ran in turn."]
+    notes.insert(0, f"Matched error {TOLERANCE[precision]:g}: {what}; the ratio's range is over rounds in which all ran in turn.")
     if missing:
         notes.append("Left out: " + ", ".join(f"{name} ({why})" for name, why in missing.items()) + ".")
     return Table(problem.name, columns("trajectories/s"), rows, tuple(notes)), {"rate": spread(taken["kernel"]), **ratios}
+
+
+def _other_form(study: Study) -> dict[str, Study]:
+    """A study whose trajectories choose their steps in the form that was not chosen for a GPU: in a loop, or in one kernel."""
+    count = study.step_count
+    if count is None or jax.default_backend() != "gpu":
+        return {}
+    name = "kernel, in a loop" if count.one_kernel else "kernel, all steps in one"
+    return {name: replace(study, counted=count._replace(one_kernel=not count.one_kernel))}
 
 
 def _diffrax(problem: _Problem, precision: Precision, size: _Size, on: list[Any]) -> Iterator[Candidate]:

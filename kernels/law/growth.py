@@ -11,7 +11,7 @@ Source: Eth & Davidson (2025), footnotes 16–43; Forethought (2025); Davidson (
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,9 +21,10 @@ import jax.numpy as jnp
 from kernels.in_memory import in_memory
 from kernels.law import governance, hardware, noise, training
 from kernels.law.bare_law import BareLaw
-from kernels.solvers.clock import Memory, State
+from kernels.solvers.clock import Memory
 from kernels.solvers.clock_solution import SoftwareSystem
 from kernels.solvers.solution import MOST_DOUBLINGS
+from kernels.solvers.step import State
 
 _LOG_2 = math.log(2)
 
@@ -36,8 +37,8 @@ class GrowthSystem(SoftwareSystem):
     """
 
     law: BareLaw
-    path: jax.Array | None = None
-    """The words of each trajectory's random path, uint32 (2, lanes), where the law has noise."""
+    path: tuple[jax.Array, jax.Array] | None = None
+    """The words of each trajectory's random path, two of uint32 (lanes,), where the law has noise."""
     refinements: int = 0
     """How often the grid of the path is halved."""
 
@@ -183,6 +184,11 @@ class GrowthSystem(SoftwareSystem):
             rates["frontier"] = jnp.where(ended, 0, frontier_rate)
             rates["installed"] = jnp.where(ended, 0, hardware.installation_rate(p["hardware_delay"], at["frontier"], at["installed"]))
         return tuple(rates[name] for name in self.names[1:])
+
+    def rebuilt(self, change: Callable[[jax.Array], jax.Array]) -> GrowthSystem:
+        parameters = {name: change(values) for name, values in self.law.parameters.items()}
+        path = None if self.path is None else (change(self.path[0]), change(self.path[1]))
+        return GrowthSystem(BareLaw(parameters, self.law.options), path, self.refinements)
 
     # --- what happens ----------------------------------------------------------------------------------------------------------------
 

@@ -32,13 +32,13 @@ _BREAKTHROUGHS = 1 << 8
 """What breakthroughs are addressed by; points of the path are by how often their grid was halved."""
 
 
-def _tails(path: jax.Array, index: jax.Array, what: int, like: jax.Array) -> tuple[Tail, Tail]:
-    """Two independent uniform numbers of the type of `like` at an address; `path` is uint32 (2, lanes), `index` whole numbers (lanes,)."""
+def _tails(path: tuple[jax.Array, jax.Array], index: jax.Array, what: int, like: jax.Array) -> tuple[Tail, Tail]:
+    """Two independent uniform numbers of the type of `like` at an address; `path` and `index`, whole numbers, are (lanes,)."""
     first, second = threefry(path, index.astype(jnp.int32).astype(jnp.uint32), jnp.full(index.shape, what, jnp.uint32))
     return nearer_tail(first, like.dtype), nearer_tail(second, like.dtype)
 
 
-def _normal(path: jax.Array, index: jax.Array, what: int) -> jax.Array:
+def _normal(path: tuple[jax.Array, jax.Array], index: jax.Array, what: int) -> jax.Array:
     tail, _ = _tails(path, index, what, index)
     high, low = normal_magnitude(tail.probability)
     return jnp.where(tail.upper, high + low, -(high + low))
@@ -51,13 +51,13 @@ def _exponential(tail: Tail) -> jax.Array:
 
 @dataclass(frozen=True)
 class Wandering:
-    """The path of w/σ, a pure function of `path`, uint32 of shape (2, lanes), on the base grid halved so many times.
+    """The path of w/σ, a pure function of `path`, two of uint32 (lanes,), on the base grid halved so many times.
 
     What is remembered between the points: `segment`, the number of the interval, and w/σ at its ends; on a halved grid also that at the
     ends of the interval of the base grid around it. All are (lanes,) of the float type.
     """
 
-    path: jax.Array
+    path: tuple[jax.Array, jax.Array]
     refinements: int
 
     @property
@@ -117,10 +117,10 @@ class Wandering:
         return deviation * (start + share * (end - start) + share * (1 - share) * bulge)
 
 
-def breakthrough(path: jax.Array, number: jax.Array, rate: jax.Array, size: jax.Array) -> tuple[jax.Array, jax.Array]:
+def breakthrough(path: tuple[jax.Array, jax.Array], number: jax.Array, rate: jax.Array, size: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Months to the breakthrough of this number (0, 1, …) from the one before, and the doublings of that one before, each (lanes,).
 
-    `path` is uint32 (2, lanes), `rate` a month, `size` the mean in doublings. A rate of 0 gives +inf months.
+    `path` is two of uint32 (lanes,), `rate` a month, `size` the mean in doublings. A rate of 0 gives +inf months.
     """
     gap, jump = _tails(path, number, _BREAKTHROUGHS, rate)
     return _exponential(gap) / rate, size * _exponential(jump)

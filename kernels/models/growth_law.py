@@ -266,6 +266,6 @@ class GrowthLaw(Model):
                 single=options["research_input"] != "ces",
             )
         narrow = parameters["horizon"].dtype == jnp.float32
-        stepping = Stepping(budget.steps, max(budget.tolerance / 10, 2e-7 if narrow else 2e-14))
-        path = jnp.stack([parameters[name] for name in PATH]) if self.needs_path(options) else None
+        stepping = Stepping(budget.steps, max(budget.tolerance / 10, 2e-7 if narrow else 2e-14), budget.one_kernel)
+        path = (parameters[PATH[0]], parameters[PATH[1]]) if self.needs_path(options) else None
         return ClockSolution(GrowthSystem(law, path, budget.refinements), stepping, parameters["horizon"], budget.furthest)

@@ -29,10 +29,10 @@ def seed_key(seed: int) -> np.ndarray:
     return np.array([int(seed) >> 32, int(seed) & 0xFFFFFFFF], dtype=np.uint32)
 
 
-def threefry(key: jax.Array, first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array]:
+def threefry(key: jax.Array | tuple[jax.Array, jax.Array], first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The two output words for the counter (first, second): uint32 arrays of one broadcast shape.
 
-    `key` is uint32 of shape (2,), or (2, …) for a key of each counter.
+    `key` is uint32 of shape (2,), or two of any shape for a key of each counter.
     """
     keys = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(_PARITY))
     left, right = first + keys[0], second + keys[1]

@@ -26,6 +26,7 @@ class Budget:
     `tolerance` is the relative error asked of solvers that choose their steps by it, and `furthest` the doublings beyond which nothing
     is asked. `refinements` says how often the grid of a random path is halved; the path stays the same. `compact` programs have loops
     where others are written out: on a CPU they compile sooner and are as fast; an accelerator keeps what is written out in registers.
+    `one_kernel` asks solvers that choose their steps for the form in which a GPU takes all of them in one kernel.
     """
 
     steps: int
@@ -38,6 +39,7 @@ class Budget:
     furthest: float = math.inf
     refinements: int = 0
     compact: bool = True
+    one_kernel: bool = False
 
     def doubled(self) -> Budget:
         """The work of the audit: twice the steps and twice the points in each; a hundredth of the error where steps are chosen by it.
@@ -46,5 +48,5 @@ class Budget:
         the solver on it.
         """
         if self.tolerance:
-            return replace(self, steps=6 * self.steps, tolerance=self.tolerance / 100)
+            return replace(self, steps=6 * self.steps, tolerance=self.tolerance / 100, one_kernel=False)
         return replace(self, steps=2 * self.steps, nodes=2 * self.nodes if self.nodes > 1 else 1, finer=2 * self.finer, compact=True)

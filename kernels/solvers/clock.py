@@ -24,10 +24,8 @@ from jax import lax
 
 from kernels.in_memory import in_memory
 from kernels.solvers.search import cubic_zero, hump
+from kernels.solvers.step import State, Step, take_step
 from kernels.solvers.tableaus import RUNGE_KUTTA_5, RUNGE_KUTTA_8, Tableau
-
-State = tuple[jax.Array, ...]
-"""Time in months, the coordinate of software, and whatever else the system needs; each (…, lanes)."""
 
 Memory = tuple[jax.Array, ...]
 """What stays as it is between events, such as whether a pause has begun; each (…, lanes)."""
@@ -51,6 +49,10 @@ class System(ABC):
     """The coordinate beyond which a pace that rises goes on rising, so that a negligible rest of the way is an arrival."""
     crosses: bool
     """Whether `crossings` has any."""
+
+    @abstractmethod
+    def rebuilt(self, change: Callable[[jax.Array], jax.Array]) -> System:
+        """The same system with each of its arrays changed, in the same order every time."""
 
     @abstractmethod
     def start(self) -> tuple[State, Memory]:
@@ -99,10 +101,11 @@ class Track(NamedTuple):
 
 @dataclass(frozen=True)
 class Stepping:
-    """How a system is stepped: at most so many steps, each with an error within `tolerance`."""
+    """How a system is stepped: at most so many steps, each with an error within `tolerance`; in a loop, or in one kernel of a GPU."""
 
     steps: int
     tolerance: float
+    one_kernel: bool = False
 
     @property
     def tableau(self) -> Tableau:
@@ -116,67 +119,6 @@ def clock_rate(system: System, rates: State) -> jax.Array:
         if not (isinstance(scale, float) and scale == jnp.inf):
             total = total + jnp.abs(rate) / scale
     return total
-
-
-class Step(NamedTuple):
-    """What a step adds to each state, the estimated errors of each, and the rates at its end where the method has asked for them."""
-
-    added: State
-    errors: tuple[State, ...]
-    rates_at_end: State | None
-
-
-def take_step(
-    tableau: Tableau,
-    rates: Callable[[State], State],
-    unit: Callable[[State], jax.Array],
-    state: State,
-    stride: jax.Array,
-    rates_at_start: State | None = None,
-) -> Step:
-    """One step of length `stride` in the variable v with dv/dt = `unit`(rates): the clock, time or the coordinate. The rates at the start
-    are given where they are known."""
-
-    def slopes(found: State) -> State:
-        scale = 1 / unit(found)
-        return (scale, *(rate * scale for rate in found))
-
-    # A loop over the stages, of which the compiler need see only one: unrolled, the program takes minutes to compile.
-    dtype, count = stride.dtype, len(tableau.b)
-    rows = np.zeros((count, count))
-    for index, row in enumerate(tableau.a):
-        rows[index, : len(row)] = row
-
-    def sums(weights: jax.Array, stages: tuple[jax.Array, ...]) -> State:
-        # Term by term: a product of arrays would round otherwise for other numbers of lanes.
-        return tuple(stride * sum((weights[i] * stage[i] for i in range(1, count)), weights[0] * stage[0]) for stage in stages)
-
-    def kept(stages: tuple[jax.Array, ...], found: State, index: jax.Array | int) -> tuple[State, tuple[jax.Array, ...]]:
-        """The next trial point, and the stages with this one."""
-        stages = tuple(lax.dynamic_update_index_in_dim(rows, one, index, 0) for rows, one in zip(stages, found, strict=True))
-        added = sums(lax.dynamic_index_in_dim(jnp.asarray(rows, dtype), index, 0, keepdims=False), stages)
-        return tuple(value + more for value, more in zip(state, added, strict=True)), stages
-
-    def stage(index: jax.Array, carry: tuple[State, tuple[jax.Array, ...]]) -> tuple[State, tuple[jax.Array, ...]]:
-        trial, stages = carry
-        return kept(stages, slopes(rates(trial)), index)
-
-    shape = jnp.broadcast_shapes(*(value.shape for value in state), stride.shape)
-    trial = tuple(jnp.broadcast_to(value, shape) for value in state)
-    stages = tuple(jnp.zeros((count, *shape), dtype) for _ in state)
-    begun = 0
-    if rates_at_start is not None:
-        first = tuple(jnp.broadcast_to(value, shape) for value in slopes(rates_at_start))
-        (trial, stages), begun = kept(stages, first, 0), 1
-    _, stages = lax.fori_loop(begun, count, stage, (trial, stages))
-    added = sums(jnp.asarray(tableau.b, dtype), stages)
-    errors = tuple(sums(jnp.asarray(weights[:count], dtype), stages) for weights in tableau.errors)
-    at_end: State | None = None
-    if len(tableau.errors[0]) > count:
-        at_end = rates(tuple(value + more for value, more in zip(state, added, strict=True)))
-        weight = tableau.errors[0][count]
-        errors = (tuple(error + stride * weight * slope for error, slope in zip(errors[0], slopes(at_end), strict=True)),)
-    return Step(added, errors, at_end)
 
 
 def _error(step: Step, state: State, tolerance: float) -> jax.Array:
@@ -201,7 +143,7 @@ def _error(step: Step, state: State, tolerance: float) -> jax.Array:
     return jnp.where(jnp.isfinite(relative), relative / tolerance, 1e10)
 
 
-class _Rows(NamedTuple):
+class Row(NamedTuple):
     """What is kept of every step."""
 
     states: State
@@ -211,169 +153,171 @@ class _Rows(NamedTuple):
     before: State
 
 
-class _Walk(NamedTuple):
-    """Where the trajectories are: the number of the step, their state, the length of the next step, or that of one to be taken again, and
-    whether they go on."""
+class Walk(NamedTuple):
+    """Where the trajectories are: their state, the length of the next step, or that of one to be taken again, and whether they go on."""
 
-    place: jax.Array
     state: State
     memory: Memory
     length: jax.Array
     retry: jax.Array
     active: jax.Array
     arrival: jax.Array
-    kept: _Rows
 
 
-def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
-    """Step all trajectories to their horizon, to their arrival, or beyond the coordinate `furthest` if nothing further is asked."""
-    tableau, tolerance = stepping.tableau, stepping.tolerance
+def at_start(system: System) -> Walk:
+    """Trajectories at month 0."""
     state, memory = system.start()
     horizon = system.horizon
-    dtype, lanes = horizon.dtype, horizon.shape
+    zero = jnp.zeros_like(horizon)
+    return Walk(state, memory, jnp.full_like(horizon, _FIRST_STEP), zero, horizon > 0, jnp.full_like(horizon, jnp.inf))
+
+
+def at_end(walk: Walk) -> Row:
+    """What is kept of trajectories that have ended: they stay."""
+    zero = jnp.zeros_like(walk.length)
+    return Row(walk.state, walk.memory, zero, zero, walk.state[1:])
+
+
+def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) -> tuple[Walk, Row]:
+    """The trajectories after one more step each, taken or tried, and what is kept of it."""
+    tableau, tolerance = stepping.tableau, stepping.tolerance
+    state, memory, length, retry, active, arrival = walk
+    horizon = system.horizon
+    dtype = horizon.dtype
     landing = 1e-6 if dtype == jnp.float64 else 1e-4
     resolution = 1e-14 if dtype == jnp.float64 else 1e-8
     closest = 1e-14 if dtype == jnp.float64 else 1e-7
     rounding = 8 * float(np.finfo(dtype).eps)
     goal = min(system.last, furthest)
-
-    def put(kept: tuple[jax.Array, ...], values: tuple[jax.Array, ...], place: jax.Array) -> tuple[jax.Array, ...]:
-        return tuple(lax.dynamic_update_index_in_dim(row, value, place, 0) for row, value in zip(kept, values, strict=True))
-
-    def body(carry: _Walk) -> _Walk:
-        place, state, memory, length, retry, active, arrival, kept = carry
-        rates_now = system.rates(state, memory)
-        rate = clock_rate(system, rates_now)
-        ending = jnp.minimum(system.next_time(memory), horizon)
-        left = (ending - state[0]) * rate
-        stride = jnp.where(retry > 0, retry, length)
-        if system.crosses:
-            slopes_now = (1 / rate, *(value / rate for value in rates_now))
-            values, slopes = jax.jvp(lambda *at: system.crossings(at, memory), state, slopes_now)
-            ahead = [(value < 0) & (slope > 0) for value, slope in zip(values, slopes, strict=True)]
-            nears = [-value / jnp.where(found, slope, 1) for value, slope, found in zip(values, slopes, ahead, strict=True)]
-            for near, found in zip(nears, ahead, strict=True):
-                # A crossing that is close enough for a straight line to find.
-                stride = jnp.where((retry == 0) & found & (near < 0.1 * stride), near, stride)
-        in_time = (retry == 0) & (left <= stride)
-        stride = jnp.where(in_time, left, stride)
-        step = take_step(
-            tableau,
-            lambda at: system.rates(at, memory),
-            lambda found: jnp.where(in_time, rate, clock_rate(system, found)),
-            state,
-            stride,
-            rates_now,
-        )
-        after = tuple(value + more for value, more in zip(state, step.added, strict=True))
-        after = (jnp.where(in_time, ending, after[0]), *after[1:])
-        rates_after = system.rates(after, memory) if step.rates_at_end is None else step.rates_at_end
-        error = _error(step, state, tolerance)
-        # An estimate may vanish by accident: what it says of a step many times as long is believed of short ones alone.
-        most = jnp.where(stride < _SHORT, jnp.asarray(6.0, dtype), 2.0)
-        factor = jnp.clip(0.9 * jnp.maximum(error, 1e-12) ** (-1 / tableau.error_order), 0.2, most)
-        if system.crosses:
-            # So close that what is left is rounding, of the clock or of the function itself, which no step would change: where rates bend
-            # without end before a crossing (a ramp that ends at everything), steps only ever go a part of the way; none can look beyond.
-            closing = [found & ((near <= closest) | (value >= -rounding)) for near, value, found in zip(nears, values, ahead, strict=True)]
-            rest = jnp.full_like(stride, jnp.inf)
-            for near, found in zip(nears, closing, strict=True):
-                rest = jnp.where(found, jnp.minimum(rest, near), rest)
-            closes = jnp.isfinite(rest)
-            stride = jnp.where(closes, rest, stride)
-            line = tuple(jnp.where(closes, rest * slope, more) for slope, more in zip(slopes_now, step.added, strict=True))
-            step = step._replace(added=line)
-            after = tuple(jnp.where(closes, value + more, old) for value, more, old in zip(state, line, after, strict=True))
-            in_time, error, factor = in_time & ~closes, jnp.where(closes, 0, error), jnp.where(closes, 6.0, factor)
-        good = error <= 1
-        late = good & ~in_time & (after[0] > ending)
-        accepted = good & ~late
-        again, elapsed = jnp.zeros_like(stride), step.added[0]
-        landed: list[jax.Array] = []
-        if system.crosses:
-            rate_after = jnp.where(in_time, rate, clock_rate(system, rates_after))
-            slopes_after = (1 / rate_after, *(value / rate_after for value in rates_after))
-            ends, end_slopes = in_memory(jax.jvp(lambda *at: system.crossings(at, memory), after, slopes_after))
-            first, polish = jnp.full_like(stride, 2), jnp.zeros_like(stride)
-            shares, misses = [], []
-            for begun, slope, end, end_slope, close in zip(values, slopes, ends, end_slopes, closing, strict=True):
-                miss = jnp.where(closes, 0, -end / jnp.where(end_slope == 0, 1, end_slope))
-                there = (jnp.abs(miss) <= landing * jnp.maximum(length, stride)) & (end_slope > 0)
-                there = jnp.where(closes, close, there)
-                passed = (end > 0) & ~there & ~closes
-                share = jnp.where(passed, cubic_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride, 5), 2)
-                # Perhaps crossed and crossed back within the step: it is taken again as far as about its highest.
-                at_summit, bound = hump(begun, slope * stride, end, end_slope * stride)
-                may_be_passed = (retry == 0) & (begun < 0) & (end <= 0) & (bound > 0) & ~there & ~closes
-                share = jnp.where(may_be_passed, at_summit, share)
-                share = jnp.where(there, 1, share)
-                first = jnp.minimum(first, share)
-                shares.append(share)
-                misses.append(miss)
-            landed = [accepted & (first == 1) & (share == 1) for share in shares]
-            back = accepted & (first < 1)
-            accepted = accepted & ~back
-            again = jnp.where(back, jnp.maximum(first, 1e-6) * stride, 0)
-            for there, miss in zip(landed, misses, strict=True):
-                polish = jnp.where(there, miss, polish)
-            in_time = in_time & (polish >= 0)
-            after = tuple(jnp.where(closes, value, value + polish * slope) for value, slope in zip(after, slopes_after, strict=True))
-            elapsed = jnp.where(closes, elapsed, elapsed + polish * slopes_after[0])
-        accepted = accepted & active
-        shorter = jnp.where(late, stride * jnp.clip((ending - state[0]) / step.added[0], 0.05, 0.95), stride * jnp.minimum(factor, 0.9))
-        grown = jnp.maximum(stride * factor, jnp.where(stride < length, length, 0))
-        length = jnp.where(accepted, grown, jnp.where(again > 0, length, shorter))
-        taken = jnp.where(accepted, jnp.where(in_time, -stride, stride), 0)
-        before = tuple(jnp.where(accepted, new, old) for new, old in zip(after[1:], state[1:], strict=True))
-        stride_row, elapsed_row = put((kept.stride, kept.elapsed), (taken, jnp.where(accepted, elapsed, 0)), place)
-        kept = _Rows(
-            put(kept.states, state, place), put(kept.memories, memory, place), stride_row, elapsed_row, put(kept.before, before, place)
-        )
-        # What is left of a pace that rises by so much a unit of its coordinate.
-        speed_before, speed = rates_now[0], rates_after[0]
-        gained = after[1] - state[1]
-        steepness = jnp.log(speed / speed_before) / jnp.where(gained > 0, gained, 1)
-        tail = jnp.where((gained > 0) & (steepness > 0), 1 / (steepness * speed), jnp.inf)
-        over = (tail < resolution * after[0]) & (after[1] > system.tail_after)
-        on_time = accepted & in_time & (after[0] >= ending)
-        later, later_memory = system.at_time(after, memory)
-        # What happens may be a jump to the end.
-        reached = jnp.where(on_time, later[1], after[1])
-        arrived = accepted & ((reached >= system.last) | over) & (after[0] <= horizon)
-        arrival = jnp.where(arrived, after[0] + jnp.where(over, tail, 0), arrival)
-        happened, happened_memory = after, memory
-        if system.crosses:
-            happened, happened_memory = system.at_crossings(after, memory, tuple(landed))
-
-        def choose(timed: tuple[jax.Array, ...], crossed: tuple[jax.Array, ...], before: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-            return tuple(
-                jnp.where(on_time, at_time, jnp.where(accepted, at_crossing, old))
-                for at_time, at_crossing, old in zip(timed, crossed, before, strict=True)
-            )
-
-        new_state, new_memory = choose(later, happened, state), choose(later_memory, happened_memory, memory)
-        done = arrived | (accepted & ((after[0] >= horizon) | (reached > goal)))
-        return _Walk(place + 1, new_state, new_memory, length, again, active & ~done, arrival, kept)
-
-    def going(carry: _Walk) -> jax.Array:
-        return (carry.place < stepping.steps) & jnp.any(carry.active)
-
-    def rows() -> jax.Array:
-        return jnp.full((stepping.steps + 1, *lanes), jnp.inf, dtype)
-
-    empty = _Rows(tuple(rows() for _ in state), tuple(rows() for _ in memory), rows(), rows(), tuple(rows() for _ in state[1:]))
-    unset, zero = jnp.full_like(horizon, jnp.inf), jnp.zeros_like(horizon)
-    begin = _Walk(jnp.int32(0), state, memory, jnp.full_like(horizon, _FIRST_STEP), zero, horizon > 0, unset, empty)
-    end: _Walk = lax.while_loop(going, body, begin)
-    kept, last = end.kept, end.place
-    stride_row, elapsed_row = put((kept.stride, kept.elapsed), (zero, zero), last)
-    return Track(
-        put(kept.states, end.state, last),
-        put(kept.memories, end.memory, last),
-        stride_row,
-        elapsed_row,
-        put(kept.before, end.state[1:], last),
-        end.arrival,
-        end.active,
-        last,
+    rates_now = system.rates(state, memory)
+    rate = clock_rate(system, rates_now)
+    ending = jnp.minimum(system.next_time(memory), horizon)
+    left = (ending - state[0]) * rate
+    stride = jnp.where(retry > 0, retry, length)
+    if system.crosses:
+        slopes_now = (1 / rate, *(value / rate for value in rates_now))
+        values, slopes = jax.jvp(lambda *at: system.crossings(at, memory), state, slopes_now)
+        ahead = [(value < 0) & (slope > 0) for value, slope in zip(values, slopes, strict=True)]
+        nears = [-value / jnp.where(found, slope, 1) for value, slope, found in zip(values, slopes, ahead, strict=True)]
+        for near, found in zip(nears, ahead, strict=True):
+            # A crossing that is close enough for a straight line to find.
+            stride = jnp.where((retry == 0) & found & (near < 0.1 * stride), near, stride)
+    in_time = (retry == 0) & (left <= stride)
+    stride = jnp.where(in_time, left, stride)
+    step = take_step(
+        tableau,
+        lambda at: system.rates(at, memory),
+        lambda found: jnp.where(in_time, rate, clock_rate(system, found)),
+        state,
+        stride,
+        rates_now,
+        unrolled=stepping.one_kernel,
     )
+    after = tuple(value + more for value, more in zip(state, step.added, strict=True))
+    after = (jnp.where(in_time, ending, after[0]), *after[1:])
+    rates_after = system.rates(after, memory) if step.rates_at_end is None else step.rates_at_end
+    error = _error(step, state, tolerance)
+    # An estimate may vanish by accident: what it says of a step many times as long is believed of short ones alone.
+    most = jnp.where(stride < _SHORT, jnp.asarray(6.0, dtype), 2.0)
+    factor = jnp.clip(0.9 * jnp.maximum(error, 1e-12) ** (-1 / tableau.error_order), 0.2, most)
+    if system.crosses:
+        # So close that what is left is rounding, of the clock or of the function itself, which no step would change: where rates bend
+        # without end before a crossing (a ramp that ends at everything), steps only ever go a part of the way; none can look beyond.
+        closing = [found & ((near <= closest) | (value >= -rounding)) for near, value, found in zip(nears, values, ahead, strict=True)]
+        rest = jnp.full_like(stride, jnp.inf)
+        for near, found in zip(nears, closing, strict=True):
+            rest = jnp.where(found, jnp.minimum(rest, near), rest)
+        closes = jnp.isfinite(rest)
+        stride = jnp.where(closes, rest, stride)
+        line = tuple(jnp.where(closes, rest * slope, more) for slope, more in zip(slopes_now, step.added, strict=True))
+        step = step._replace(added=line)
+        after = tuple(jnp.where(closes, value + more, old) for value, more, old in zip(state, line, after, strict=True))
+        in_time, error, factor = in_time & ~closes, jnp.where(closes, 0, error), jnp.where(closes, 6.0, factor)
+    good = error <= 1
+    late = good & ~in_time & (after[0] > ending)
+    accepted = good & ~late
+    again, elapsed = jnp.zeros_like(stride), step.added[0]
+    landed: list[jax.Array] = []
+    if system.crosses:
+        rate_after = jnp.where(in_time, rate, clock_rate(system, rates_after))
+        slopes_after = (1 / rate_after, *(value / rate_after for value in rates_after))
+        ends, end_slopes = in_memory(jax.jvp(lambda *at: system.crossings(at, memory), after, slopes_after))
+        first, polish = jnp.full_like(stride, 2), jnp.zeros_like(stride)
+        shares, misses = [], []
+        for begun, slope, end, end_slope, close in zip(values, slopes, ends, end_slopes, closing, strict=True):
+            miss = jnp.where(closes, 0, -end / jnp.where(end_slope == 0, 1, end_slope))
+            there = (jnp.abs(miss) <= landing * jnp.maximum(length, stride)) & (end_slope > 0)
+            there = jnp.where(closes, close, there)
+            passed = (end > 0) & ~there & ~closes
+            share = jnp.where(passed, cubic_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride, 5), 2)
+            # Perhaps crossed and crossed back within the step: it is taken again as far as about its highest.
+            at_summit, bound = hump(begun, slope * stride, end, end_slope * stride)
+            may_be_passed = (retry == 0) & (begun < 0) & (end <= 0) & (bound > 0) & ~there & ~closes
+            share = jnp.where(may_be_passed, at_summit, share)
+            share = jnp.where(there, 1, share)
+            first = jnp.minimum(first, share)
+            shares.append(share)
+            misses.append(miss)
+        landed = [accepted & (first == 1) & (share == 1) for share in shares]
+        back = accepted & (first < 1)
+        accepted = accepted & ~back
+        again = jnp.where(back, jnp.maximum(first, 1e-6) * stride, 0)
+        for there, miss in zip(landed, misses, strict=True):
+            polish = jnp.where(there, miss, polish)
+        in_time = in_time & (polish >= 0)
+        after = tuple(jnp.where(closes, value, value + polish * slope) for value, slope in zip(after, slopes_after, strict=True))
+        elapsed = jnp.where(closes, elapsed, elapsed + polish * slopes_after[0])
+    accepted = accepted & active
+    shorter = jnp.where(late, stride * jnp.clip((ending - state[0]) / step.added[0], 0.05, 0.95), stride * jnp.minimum(factor, 0.9))
+    grown = jnp.maximum(stride * factor, jnp.where(stride < length, length, 0))
+    length = jnp.where(accepted, grown, jnp.where(again > 0, length, shorter))
+    taken = jnp.where(accepted, jnp.where(in_time, -stride, stride), 0)
+    before = tuple(jnp.where(accepted, new, old) for new, old in zip(after[1:], state[1:], strict=True))
+    row = Row(state, memory, taken, jnp.where(accepted, elapsed, 0), before)
+    # What is left of a pace that rises by so much a unit of its coordinate.
+    speed_before, speed = rates_now[0], rates_after[0]
+    gained = after[1] - state[1]
+    steepness = jnp.log(speed / speed_before) / jnp.where(gained > 0, gained, 1)
+    tail = jnp.where((gained > 0) & (steepness > 0), 1 / (steepness * speed), jnp.inf)
+    over = (tail < resolution * after[0]) & (after[1] > system.tail_after)
+    on_time = accepted & in_time & (after[0] >= ending)
+    later, later_memory = system.at_time(after, memory)
+    # What happens may be a jump to the end.
+    reached = jnp.where(on_time, later[1], after[1])
+    arrived = accepted & ((reached >= system.last) | over) & (after[0] <= horizon)
+    arrival = jnp.where(arrived, after[0] + jnp.where(over, tail, 0), arrival)
+    happened, happened_memory = after, memory
+    if system.crosses:
+        happened, happened_memory = system.at_crossings(after, memory, tuple(landed))
+
+    def choose(timed: tuple[jax.Array, ...], crossed: tuple[jax.Array, ...], before: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        return tuple(
+            jnp.where(on_time, at_time, jnp.where(accepted, at_crossing, old))
+            for at_time, at_crossing, old in zip(timed, crossed, before, strict=True)
+        )
+
+    new_state, new_memory = choose(later, happened, state), choose(later_memory, happened_memory, memory)
+    done = arrived | (accepted & ((after[0] >= horizon) | (reached > goal)))
+    return Walk(new_state, new_memory, length, again, active & ~done, arrival), row
+
+
+def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
+    """Step all trajectories to their horizon, to their arrival, or beyond the coordinate `furthest` if nothing further is asked."""
+
+    def put(kept: Row, row: Row, place: jax.Array) -> Row:
+        updated: Row = jax.tree.map(lambda rows, value: lax.dynamic_update_index_in_dim(rows, value, place, 0), kept, row)
+        return updated
+
+    def one(carry: tuple[jax.Array, Walk, Row]) -> tuple[jax.Array, Walk, Row]:
+        place, walk, kept = carry
+        walk, row = advanced(system, stepping, furthest, walk)
+        return place + 1, walk, put(kept, row, place)
+
+    def going(carry: tuple[jax.Array, Walk, Row]) -> jax.Array:
+        place, walk, _ = carry
+        return (place < stepping.steps) & jnp.any(walk.active)
+
+    walk = at_start(system)
+    empty = jax.tree.map(lambda value: jnp.full((stepping.steps + 1, *value.shape), jnp.inf, value.dtype), at_end(walk))
+    last, walk, kept = lax.while_loop(going, one, (jnp.int32(0), walk, empty))
+    return Track(*put(kept, at_end(walk), last), walk.arrival, walk.active, last)

@@ -16,9 +16,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from kernels.in_turn import in_turn
-from kernels.solvers.clock import Memory, State, Stepping, System, Track, clock_rate, integrate, take_step
+from kernels.solvers.clock import Memory, Stepping, System, Track, clock_rate, integrate
+from kernels.solvers.one_kernel import integrate_in_one_kernel
 from kernels.solvers.search import cubic_zero, illinois, root_of, sign_change
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
+from kernels.solvers.step import State, take_step
 from kernels.solvers.windows import LEAP, Pieces, fastest_stretch
 
 
@@ -64,6 +66,8 @@ class ClockSolution(Solution):
     @cached_property
     def _track(self) -> Track:
         goal = float("inf") if self.system.ceiling is not None else self.furthest
+        if self.stepping.one_kernel:
+            return integrate_in_one_kernel(self.system, self.stepping, goal, interpret=jax.default_backend() == "cpu")
         return integrate(self.system, self.stepping, goal)
 
     @property

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kernels.fastest import ROUNDS, fastest
 from kernels.program import TileProgram
 from kernels.sampling import seed_key
 from kernels.study import AUDIT_STRIDE
@@ -34,9 +34,6 @@ _LEAST_SECONDS = 600.0
 """Sweeps that turn out to be shorter are not tuned for."""
 _SHARE = 0.05
 """How much of a sweep's time tuning may take."""
-_GAIN = 1.05
-"""How much faster than the default a candidate must be."""
-_ROUNDS = 5
 _TURN_SECONDS = 0.05
 
 
@@ -85,25 +82,6 @@ def candidates(default: TileProgram) -> list[int]:
     return [lanes, *(other for other in (lanes // 2, lanes * 2) if least <= other <= design.block)]
 
 
-def fastest(runs: Mapping[int, Callable[[], object]], clock: Callable[[], float] = time.perf_counter) -> tuple[int, float]:
-    """Which of these is fastest, and how many times as fast as the first, the default: that one itself where none is faster by 5 %.
-
-    They take turns, and a gain is the median over turns side by side, so that what the machine does meanwhile falls on all alike.
-    """
-    seconds: dict[int, list[float]] = {name: [] for name in runs}
-    for _ in range(_ROUNDS):
-        for name, run in runs.items():
-            began = clock()
-            run()
-            seconds[name].append(clock() - began)
-    default = next(iter(runs))
-    gains = {
-        name: statistics.median(one / other for one, other in zip(seconds[default], taken, strict=True)) for name, taken in seconds.items()
-    }
-    best = max(gains, key=lambda name: gains[name])
-    return (best, gains[best]) if gains[best] > _GAIN else (default, 1.0)
-
-
 def _measured(plan: Plan, default: TileProgram, tile: Tile, device: Any, trajectories: float) -> tuple[TileProgram, float] | None:
     """The program with the fastest sub-block, and its gain; None where it is not worth while to find out."""
     cells, draws, key = plan.cell_values(tile.box)[:1], min(tile.draws, plan.spec.block), seed_key(plan.spec.seed)
@@ -121,7 +99,7 @@ def _measured(plan: Plan, default: TileProgram, tile: Tile, device: Any, traject
     repeats, programs = max(1, round(_TURN_SECONDS / once)), {default.solved_at_once: default}
     for lanes in candidates(default)[1:]:
         # As far as one can tell before it is compiled.
-        if time.perf_counter() - began + longest + _ROUNDS * repeats * once * (len(programs) + 1) > _SHARE * left:
+        if time.perf_counter() - began + longest + ROUNDS * repeats * once * (len(programs) + 1) > _SHARE * left:
             break
         programs[lanes] = program(plan, lanes)
         longest = max(longest, _seconds(lambda lanes=lanes: programs[lanes].compile(device)))  # type: ignore[misc]

@@ -26,8 +26,8 @@ SLOW = {"returns": 0.9, "horizon": 60.0}
 """A law that no path makes explode."""
 
 
-def words(lanes: int, seed: int = 0) -> jax.Array:
-    return jnp.stack(path_words(jnp.asarray(seed_key(seed)), jnp.arange(lanes, dtype=jnp.uint32)))
+def words(lanes: int, seed: int = 0) -> tuple[jax.Array, jax.Array]:
+    return path_words(jnp.asarray(seed_key(seed)), jnp.arange(lanes, dtype=jnp.uint32))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

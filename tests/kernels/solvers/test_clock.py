@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from kernels.solvers.clock import Memory, State, Stepping, System, Track, integrate
+from kernels.solvers.clock import Memory, Stepping, System, Track, integrate
+from kernels.solvers.step import State
 from tests.compiling import cheaply
 
 FINE = Stepping(400, 1e-13)
@@ -34,6 +35,9 @@ class Plain(System):
     @property
     def scales(self) -> tuple[jax.Array | float, ...]:  # type: ignore[override]
         return (self.horizon, 1.0)
+
+    def rebuilt(self, change: Callable[[jax.Array], jax.Array]) -> Plain:
+        return dataclasses.replace(self, horizon=change(self.horizon), factor=change(self.factor))
 
     def start(self) -> tuple[State, Memory]:
         zero = jnp.zeros_like(self.horizon)

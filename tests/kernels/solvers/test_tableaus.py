@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.integrate import DOP853
 
-from kernels.solvers.clock import take_step
+from kernels.solvers.step import take_step
 from kernels.solvers.tableaus import RUNGE_KUTTA_5, RUNGE_KUTTA_8, Tableau
 
 TABLEAUS = pytest.mark.parametrize("tableau", [RUNGE_KUTTA_5, RUNGE_KUTTA_8], ids=["order5", "order8"])
