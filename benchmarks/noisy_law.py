@@ -115,7 +115,7 @@ class Kernel:
 def by_steps(given: jax.Array) -> jax.Array:
     """x at the end, (1, batch), for `given` (4, batch), by steps of Euler and Maruyama with the kernels' random numbers."""
     returns, first, exponent, _ = given
-    path = jnp.stack(_paths(given))
+    path = _paths(given)
     slope = exponent * (1 - 1 / returns) * math.log(2)
     log_pace = jnp.log(STEP / first)
 

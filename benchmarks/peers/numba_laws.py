@@ -35,7 +35,12 @@ class NumbaLaw:
         self._horizon = float(law.fixed["horizon"]) if law.levels else math.inf
         self._asked, self._relative, self.lanes = np.asarray(law.levels or law.times, kind), kind.type(relative), drawn.shape[1]
         self._given = _numbers(law, drawn)
-        form = (options.get("research_input") == "ces", options.get("governance") == "reaction", options.get("hardware", "fixed"))
+        form = (
+            options.get("research_input") == "ces",
+            options["ceiling"] != "constant",
+            options.get("governance") == "reaction",
+            options.get("hardware", "fixed"),
+        )
         self._solve = _compiled(bool(law.levels), *form, solver, kind.name)
 
     def run(self) -> NDArray[Any]:
@@ -49,7 +54,9 @@ def _numbers(law: Law, drawn: NDArray[Any]) -> NDArray[Any]:
     """What the equations are given of each trajectory, (lanes, numbers)."""
     p = law.parameters(drawn.astype(np.float64))
     share = p["labour_share"] if law.options.get("research_input") == "ces" else 1.0
-    ceiling, exponent = p["distance_to_limits"], p["parallel_exponent"]
+    exponent = p["parallel_exponent"]
+    # Without a ceiling ln R is linear in x.
+    ceiling = -np.ones_like(exponent) if law.options["ceiling"] == "constant" else p["distance_to_limits"]
     columns = (
         exponent,
         np.log(p["initial_doubling_time"]),
@@ -71,13 +78,13 @@ def _numbers(law: Law, drawn: NDArray[Any]) -> NDArray[Any]:
 
 
 @cache
-def _compiled(levels: bool, ces: bool, reaction: bool, hardware: str, solver: str, precision: str) -> Callable[..., None]:
+def _compiled(levels: bool, ces: bool, limited: bool, reaction: bool, hardware: str, solver: str, precision: str) -> Callable[..., None]:
     """The loop over trajectories of one form of the law."""
-    rates, states = _rates(levels, ces, reaction, hardware, precision)
+    rates, states = _rates(levels, ces, limited, reaction, hardware, precision)
     return _loop(rates, states, reaction, SOLVERS[solver], precision)
 
 
-def _rates(levels: bool, ces: bool, reaction: bool, hardware: str, precision: str) -> tuple[Any, int]:
+def _rates(levels: bool, ces: bool, limited: bool, reaction: bool, hardware: str, precision: str) -> tuple[Any, int]:
     """The right-hand side, which fills `out`, and how many states it has. It returns what a policy would be aware of at this pace."""
     kind = np.dtype(precision).type
     log_2, one, never, nearest = kind(_LOG_2), kind(1), kind(_NEVER), kind(1 - 1e-7)
@@ -89,7 +96,8 @@ def _rates(levels: bool, ces: bool, reaction: bool, hardware: str, precision: st
         labour = log_2 * (x + y)
         if ces:
             labour = log_2 * y + np.log(p[5] * np.exp(p[4] * log_2 * x) + (one - p[5])) / p[4]
-        return p[0] * labour + p[3] * np.log(one - x * p[2]) - p[1]
+        limits = np.log(one - x * p[2]) if limited else x
+        return p[0] * labour + p[3] * limits - p[1]
 
     @inner
     def over_software(p: Any, x: Any, state: Any, out: Any) -> Any:

@@ -1,11 +1,11 @@
-/* Three growth laws by hand in C, with the steps that the kernels take: what a compiler makes of loops over lanes that are written for it.
+/* Four growth laws by hand in C, with the steps that the kernels take: what a compiler makes of loops over lanes that are written for it.
 
    Compiled twice, with REAL float and double, at -O3 -march=native -ffast-math, where exp and log become vector instructions. Lanes are
    taken in blocks that stay in the first-level cache; every loop over lanes is innermost. A block ends with its slowest lane, as the
    kernels' blocks do.
 
    dates: labour, or constant elasticity of substitution, and a linear ceiling by quadrature: ln T = ln T0 - lambda ln I - b ln(1 - x/X),
-   b = lambda*share/r X ln2.
+   b = lambda*share/r X ln2; or labour and no ceiling: ln T = ln T0 - lambda ln I + lambda/r ln2 x, which is told X = 1.
    levels: constant elasticity of substitution, a linear ceiling and growing hardware by Tsitouras' (2011) Runge-Kutta steps of order 5
    in the mixed clock ds = (1/D + dw/dt) dt. Each lane chooses its steps; those to a month that is asked are taken in time. */
 
@@ -33,7 +33,7 @@ static inline REAL input_of(REAL x, REAL share, REAL rho)
 
 /* Dates: out[questions][lanes]; one that is not reached is NEVER, a large number: fast mathematics has no infinity.
    Points and their weights, in doublings, from begins[question] to begins[question + 1] lead from one question to the next. */
-#define DATES(NAME, INPUT)                                                                                                              \
+#define DATES(NAME, INPUT, LIMITS)                                                                                                              \
     void NAME(long lanes, const REAL *returns, const REAL *first, const REAL *lambda, const REAL *ceiling, const REAL *rho, REAL share,  \
               REAL horizon, int questions, const int *begins, const REAL *point, const REAL *weight, REAL *out)                          \
     {                                                                                                                                    \
@@ -47,15 +47,16 @@ static inline REAL input_of(REAL x, REAL share, REAL rho)
             for (int question = 0; question < questions; question++) {                                                                   \
                 for (int k = begins[question]; k < begins[question + 1]; k++) {                                                          \
                     REAL x = point[k];                                                                                                   \
-                    LANES time[l] += weight[k] * EXP(lt0[l] - lam[l] * INPUT - b[l] * LOG(1 - x * per[l]));                              \
+                    LANES time[l] += weight[k] * EXP(lt0[l] - lam[l] * INPUT - b[l] * LIMITS);                                            \
                 }                                                                                                                        \
                 LANES out[question * lanes + begin + l] = time[l] > horizon ? NEVER : time[l];                                           \
             }                                                                                                                            \
         }                                                                                                                                \
     }
 
-DATES(dates_of_labour, (LN2 * x))
-DATES(dates_of_ces, input_of(x, share, r[l]))
+DATES(dates_of_labour, (LN2 * x), LOG(1 - x * per[l]))
+DATES(dates_of_ces, input_of(x, share, r[l]), LOG(1 - x * per[l]))
+DATES(dates_without_ceiling, (LN2 * x), (-x))
 
 #define STAGES 7
 static const double A[STAGES][6] = {

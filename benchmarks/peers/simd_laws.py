@@ -16,7 +16,12 @@ from benchmarks.peers.c_library import library
 from benchmarks.peers.quadrature_points import direct_points
 from kernels.solvers.budget import Budget
 
-LAWS = ("labour, linear ceiling", "CES, linear ceiling", "CES, linear ceiling, growing hardware")
+LAWS = (
+    "labour, linear ceiling",
+    "CES, linear ceiling",
+    "CES, linear ceiling, growing hardware",
+    "labour, no ceiling, returns above 1",
+)
 """The laws that are written in C."""
 
 NEVER = 1e30
@@ -70,11 +75,14 @@ class SimdLaw:
 
     def _dates(self, law: Law, budget: Budget, given: dict[str, NDArray[Any]], lanes: int, kind: np.dtype[Any]) -> Call:
         out = np.empty((len(law.levels), lanes), kind)
-        is_ces = law.options.get("research_input") == "ces"
+        is_ces, is_endless = law.options.get("research_input") == "ces", law.options["ceiling"] == "constant"
+        if is_endless:
+            given = {**given, "distance_to_limits": np.ones(lanes, kind)}
+        labour = self._library.dates_without_ceiling if is_endless else self._library.dates_of_labour
         held = direct_points(law.levels, budget, kind)
         names = ("returns", "initial_doubling_time", "parallel_exponent", "distance_to_limits", "substitution_parameter")
         return Call(
-            self._library.dates_of_ces if is_ces else self._library.dates_of_labour,
+            self._library.dates_of_ces if is_ces else labour,
             (given, *held),
             out,
             ctypes.c_long(lanes),

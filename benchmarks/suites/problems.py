@@ -12,7 +12,7 @@ import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -26,12 +26,15 @@ from benchmarks.peers import numpy_lorenz, numpy_noise
 from benchmarks.peers.c_library import compiler
 from benchmarks.peers.scipy_in_time import ScipyInTime
 from benchmarks.peers.scipy_laws import ScipyLaw
+from benchmarks.peers.simd_laws import SimdLaw
 from benchmarks.peers.simd_lorenz import SimdLorenz
+from benchmarks.peers.simd_noise import SimdNoise
 from benchmarks.record import Column, Record, Table
 from benchmarks.studies import Precision
 from benchmarks.suites.laws import SOLVERS, worst_error
 from benchmarks.timing import interleaved, rates, ratio, spread
 
+_FLAGS = "-O3 -march=native -ffast-math"
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 _COLUMNS = (
     Column("what", "kernel or peer"),
@@ -71,13 +74,13 @@ _SMALL = _Size(1 << 10, 1 << 7, 1 << 9, 8, 2, (64,), 1 << 11, 1 << 7, 4, ("Tsit5
 
 @dataclass(frozen=True)
 class _Contender:
-    """Something timed: trajectories of a call, its worst error, the mean steps of a trajectory, its settings, and what of the error may be
-    chance."""
+    """Something timed: trajectories of a call, its worst error, the mean steps of a trajectory where they are known, its settings, and what
+    of the error may be chance."""
 
     run: Callable[[], object]
     lanes: int
     error: float
-    steps: float
+    steps: float | None
     settings: str
     chance: float = 0.0
 
@@ -116,7 +119,7 @@ def _lorenz(precision: Precision, size: _Size, on: list[Any]) -> Table:
     contenders = {"kernel": on_devices(lorenz.by_kernel, rho, "the clock's Runge–Kutta step, in time")}
     if compiler() is not None:
         by_hand = SimdLorenz(rho, cores())
-        contenders["C, by hand"] = one(by_hand.run, by_hand.run, by_hand.lanes, "compiled at -O3 -march=native -ffast-math")
+        contenders["C, by hand"] = one(by_hand.run, by_hand.run, by_hand.lanes, f"compiled at {_FLAGS}")
     if _installed("numba"):
         from benchmarks.peers import numba_lorenz
 
@@ -164,6 +167,18 @@ def _blow_up(precision: Precision, size: _Size, on: list[Any]) -> Table:
                         tolerances = (tolerance,)
                         break
 
+    def by_numba() -> Iterator[_Contender]:
+        from benchmarks.peers.numba_laws import SOLVERS as TABLEAUS
+        from benchmarks.peers.numba_laws import NumbaLaw
+
+        for tableau in TABLEAUS:
+            for tolerance in _tolerances(precision):
+                peer = NumbaLaw(law, drawn, tableau, tolerance)
+                found = error(peer.run())
+                if found <= TOLERANCE[precision] or tolerance == _tolerances(precision)[-1]:
+                    yield _Contender(peer.run, peer.lanes, found, None, f"{tableau}, tolerance {tolerance:g}")
+                    break
+
     def by_scipy(make: Callable[..., Any]) -> Iterator[_Contender]:
         for method in ("RK45", "DOP853", "LSODA"):
             for tolerance in _tolerances(precision):
@@ -175,6 +190,13 @@ def _blow_up(precision: Precision, size: _Size, on: list[Any]) -> Table:
                     yield _Contender(peer.run, peer.lanes * cores(), found, peer.steps(), settings)
                     break
 
+    if compiler() is not None:
+        by_hand = SimdLaw(law, drawn, precision, study.work, cores())
+        contenders["C, by hand, over software"] = _Contender(
+            by_hand.run, by_hand.lanes, error(by_hand.answers()), blow_up.points(study), "the kernel's points, compiled at " + _FLAGS
+        )
+    if _installed("numba"):
+        contenders["numba, over software"] = _best(by_numba(), precision)
     if _installed("diffrax"):
         from benchmarks.peers.diffrax_in_time import DiffraxInTime
         from benchmarks.peers.diffrax_laws import DiffraxLaw
@@ -206,6 +228,10 @@ def _noise(precision: Precision, size: _Size, on: list[Any]) -> Table:
         "kernel": _fastest(in_batches(noisy_law.Kernel(precision), size.noise, exact)),
         "kernel's random numbers": _fastest(in_batches(noisy_law.by_steps, size.noise, own)),
     }
+    if compiler() is not None:
+        by_hand = SimdNoise(given, cores())
+        how = f"Euler–Maruyama, xoroshiro128+ and normals of Box and Muller, compiled at {_FLAGS}"
+        contenders["C, by hand"] = replace(one(by_hand.run, by_hand.run(), how), lanes=by_hand.lanes)
     if _installed("numba"):
         from benchmarks.peers import numba_noise
 
@@ -257,8 +283,8 @@ def _measured(title: str, contenders: Mapping[str, _Contender], matched: float, 
             {
                 "what": name,
                 "rate": spread(taken[name]),
-                "steps": f"{contender.steps:,.0f}",
-                "step_rate": spread(rates(seconds[name], contender.lanes * contender.steps)),
+                "steps": "–" if contender.steps is None else f"{contender.steps:,.0f}",
+                "step_rate": None if contender.steps is None else spread(rates(seconds[name], contender.lanes * contender.steps)),
                 "error": contender.error,
                 "ratio": ratio(taken["kernel"], taken[name]) if compared and reaches else None,
                 "why": contender.settings + ("" if reaches else "; does not reach the matched error"),

@@ -9,8 +9,10 @@ from mpmath import mp
 
 from benchmarks import blow_up
 from benchmarks.bare import Bare
+from benchmarks.peers.c_library import compiler
 from benchmarks.peers.scipy_in_time import ScipyInTime
 from benchmarks.peers.scipy_laws import ScipyLaw
+from benchmarks.peers.simd_laws import SimdLaw
 from benchmarks.suites.laws import worst_error
 
 DRAWN = blow_up.LAW.draws(2048)
@@ -40,6 +42,23 @@ def test_steps_are_those_of_the_solver():
     assert steps.shape == (64,)
     assert np.all((steps >= 4) & (steps < 100))
     assert blow_up.points(blow_up.LAW.study("float64")) > blow_up.points(blow_up.LAW.study("float32")) >= 4
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C compiler")
+@pytest.mark.parametrize(("precision", "expected"), [("float32", 2e-5), ("float64", 1e-9)])
+def test_c_by_hand(precision, expected):
+    peer = SimdLaw(blow_up.LAW, DRAWN, precision, blow_up.LAW.study(precision).work, 2)
+    found = peer.answers()
+    assert found.dtype == precision
+    assert found.shape == (len(blow_up.LAW.levels), peer.lanes)
+    assert worst_error(found, blow_up.dates(DRAWN.astype(precision))) < expected
+
+
+@pytest.mark.parametrize(("precision", "tolerance", "expected"), [("float32", 1e-5, 5e-5), ("float64", 1e-10, 2e-9)])
+def test_numba(precision, tolerance, expected):
+    law = pytest.importorskip("benchmarks.peers.numba_laws", exc_type=ModuleNotFoundError).NumbaLaw
+    found = law(blow_up.LAW, DRAWN[:, :64].astype(precision), "Tsit5", tolerance).run()
+    assert worst_error(found, blow_up.dates(DRAWN.astype(precision))) < expected
 
 
 @pytest.mark.parametrize("peer", [ScipyInTime, ScipyLaw])

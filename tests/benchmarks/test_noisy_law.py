@@ -10,6 +10,8 @@ from scipy.integrate import dblquad, quad
 from benchmarks import noisy_law
 from benchmarks.bare import Batches
 from benchmarks.peers import numpy_noise
+from benchmarks.peers.c_library import compiler
+from benchmarks.peers.simd_noise import SimdNoise
 
 LANES = 1 << 13
 
@@ -43,6 +45,12 @@ def _by_steps(given):
     return Batches(noisy_law.by_steps, given, jax.devices()[:1], 256).answers()[0]
 
 
+def _by_hand(given):
+    if compiler() is None:
+        pytest.skip("no C compiler")
+    return SimdNoise(given, 2).run()
+
+
 def _numba(given):
     return pytest.importorskip("benchmarks.peers.numba_noise", exc_type=ModuleNotFoundError).solved(given)
 
@@ -57,7 +65,9 @@ def _diffrax_tree(given):
     return Batches(peer.DiffraxNoise("VirtualBrownianTree"), given[:, :1024], jax.devices()[:1], 256).answers()[0]
 
 
-@pytest.mark.parametrize("solved", [_kernel, _by_steps, _numba, _diffrax, _diffrax_tree, numpy_noise.solved], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "solved", [_kernel, _by_steps, _by_hand, _numba, _diffrax, _diffrax_tree, numpy_noise.solved], ids=lambda one: one.__name__
+)
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_mean_and_spread(solved, precision):
     given = noisy_law.given(LANES, precision)
