@@ -104,8 +104,8 @@ class ClockSolution(Solution):
 
         return jnp.maximum(jax.vmap(count)(key) - 1, 0)
 
-    def _along(self, place: _Place, stride: jax.Array) -> State:
-        """The state after part of a step."""
+    def _along(self, place: _Place, stride: jax.Array) -> tuple[State, jax.Array]:
+        """The state after part of a step, and what the clock goes by there if the step is taken in time."""
         rates = partial(self._rates, place.memory)
         constant = clock_rate(self.system, rates(place.state))
         step = take_step(
@@ -115,13 +115,13 @@ class ClockSolution(Solution):
             place.state,
             stride,
         )
-        return tuple(value + more for value, more in zip(place.state, step.added, strict=True))
+        return tuple(value + more for value, more in zip(place.state, step.added, strict=True)), constant
 
     def _rates(self, memory: Memory, state: State) -> State:
         return self.system.rates(state, memory)
 
-    def _slopes(self, place: _Place, state: State, constant: jax.Array) -> State:
-        rates = self.system.rates(state, place.memory)
+    def _slopes(self, place: _Place, rates: State, constant: jax.Array) -> State:
+        """How the states change along a step, of their rates."""
         unit = jnp.where(place.in_time, constant, clock_rate(self.system, rates))
         return (1 / unit, *(rate / unit for rate in rates))
 
@@ -239,9 +239,10 @@ class ClockSolution(Solution):
         steps, used = self._steps, self._track.used
 
         def at_both_ends(step: _Place) -> tuple[jax.Array, jax.Array]:
-            constant = clock_rate(self.system, self.system.rates(step.state, step.memory))
             both = tuple(jnp.stack(pair) for pair in zip(step.state, step.end, strict=True))
-            slopes = tuple(slope * step.stride for slope in self._slopes(step, both, constant))
+            rates = self.system.rates(both, step.memory)
+            constant = clock_rate(self.system, tuple(rate[0] for rate in rates))
+            slopes = tuple(slope * step.stride for slope in self._slopes(step, rates, constant))
             (governed, before), rising = jax.jvp(lambda *at: self.system.log_paces(at, step.memory), both, slopes)
             return jnp.stack([governed, -before]), jnp.stack([rising[0], -rising[1]])
 
@@ -267,12 +268,12 @@ class ClockSolution(Solution):
         governed, before = self.system.log_paces(state, memory)
         return jnp.stack([governed[0], -before[1]])
 
-    def _rising(self, place: _Place, share: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """`_heights` at a share of a step, and how they change along it."""
-        constant = clock_rate(self.system, self.system.rates(place.state, place.memory))
-        state = self._along(place, share * place.stride)
-        slopes = self._slopes(place, state, constant)
-        return jax.jvp(lambda *at: self._heights(at, place.memory), state, slopes)
+    def _rising(self, place: _Place, share: jax.Array) -> jax.Array:
+        """How `_heights` change along a step at a share of it."""
+        state, constant = self._along(place, share * place.stride)
+        slopes = self._slopes(place, self.system.rates(state, place.memory), constant)
+        rising: jax.Array = jax.jvp(lambda *at: self._heights(at, place.memory), state, slopes)[1]
+        return rising
 
     @cached_property
     def _extremes(self) -> tuple[jax.Array, jax.Array, jax.Array, _Place]:
@@ -298,16 +299,16 @@ class ClockSolution(Solution):
         at_low, at_high, inside = pick(first), pick(final), pick(inside)
 
         def falling(share: jax.Array) -> jax.Array:
-            return -self._rising(place, share)[1]
+            return -self._rising(place, share)
 
         def search() -> jax.Array:
             return illinois(falling, zero, zero + 1, jnp.minimum(-at_low, 0), jnp.maximum(-at_high, 0), self._secants)
 
         share = root_of(falling, search, zero, zero + 1)
-        summit = self._rising(place, share)[0]
+        at_summit, _ = self._along(place, share * place.stride)
+        summit = self._heights(at_summit, place.memory)
         higher = inside & (summit > value)
-        summit_month = self._along(place, share * place.stride)[0]
-        return jnp.where(higher, summit, value), jnp.where(higher, summit_month, month), share, place
+        return jnp.where(higher, summit, value), jnp.where(higher, at_summit[0], month), share, place
 
     def paces(self) -> Paces:
         track = self._track
@@ -338,10 +339,10 @@ class ClockSolution(Solution):
         high = jnp.where(known, 1, peak_share)
 
         def miss(share: jax.Array) -> jax.Array:
-            return self.system.log_paces(self._along(place, share * place.stride), place.memory)[0] - wanted
+            return self.system.log_paces(self._along(place, share * place.stride)[0], place.memory)[0] - wanted
 
         share = root_of(miss, lambda: sign_change(miss, low, high, self._secants), low, high)
-        date = self._along(place, jnp.where(at_once & known, 0, share) * place.stride)[0]
+        (date, *_), _ = self._along(place, jnp.where(at_once & known, 0, share) * place.stride)
         return jnp.where((known | (highest >= wanted)) & (date <= self.horizon), date, jnp.inf)
 
     # --- windows ---------------------------------------------------------------------------------------------------------------------

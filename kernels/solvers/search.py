@@ -9,6 +9,7 @@ Source: the Illinois variant of the secant method is Dowell and Jarratt (1971), 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,42 +33,70 @@ def root_of(function: Function, search: Callable[[], jax.Array], low: jax.Array,
     return jnp.where((root > low) & (root < high), root, jnp.where(root > low, high, low))
 
 
-def illinois(
-    rising: Function, low: jax.Array, high: jax.Array, at_low: jax.Array, at_high: jax.Array, steps: int, halvings: int = 0
-) -> jax.Array:
-    """Where an increasing function is zero between `low`, where it is `at_low` ≤ 0, and `high`, where it is `at_high` ≥ 0: the secant
-    method, kept inside its bracket by halving the value at an end that stays for a second time, after so many `halvings` of the bracket."""
+class _Bracket(NamedTuple):
+    """A zero's bracket with the function's values at its ends, the place that was tried last with its value, and which end moved before: 1
+    the upper, -1 the lower, 0 neither."""
 
-    def step(index: jax.Array, ends: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        # The bracket is narrowed by what the pass before has left in memory. Of a value of this pass the compiler would make copies that
-        # round otherwise, and at a root they would not agree on its sign. One loop for both kinds of steps, so that it meets the function
-        # once.
-        low, high, at_low, at_high, middle, value, side = ends
+    low: jax.Array
+    high: jax.Array
+    at_low: jax.Array
+    at_high: jax.Array
+    tried: jax.Array
+    value: jax.Array
+    side: jax.Array
+
+    def narrowed(self, index: jax.Array, halvings: int) -> _Bracket:
+        """Narrowed by what was tried last, with the next place to try, whose value is yet to be filled in: the middle in the first so many
+        passes, and then the secant's zero."""
+        low, high, at_low, at_high, tried, value, side = self
         above = value > 0
         halving = index <= halvings
         at_low, at_high = (
             jnp.where(above, jnp.where((side > 0) & ~halving, at_low / 2, at_low), value),
             jnp.where(above, value, jnp.where((side < 0) & ~halving, at_high / 2, at_high)),
         )
-        low, high = jnp.where(above, low, middle), jnp.where(above, middle, high)
+        low, high = jnp.where(above, low, tried), jnp.where(above, tried, high)
         rise = at_high - at_low
         secant = jnp.clip(low - at_low * ((high - low) / jnp.where(rise > 0, rise, 1)), low, high)
         middle = jnp.where(index < halvings, (low + high) / 2, secant)
-        return low, high, at_low, at_high, middle, rising(middle), jnp.where(above, 1, -1).astype(side.dtype)
+        return _Bracket(low, high, at_low, at_high, middle, value, jnp.where(above, 1, -1).astype(side.dtype))
+
+
+def illinois(rising: Function, low: jax.Array, high: jax.Array, at_low: jax.Array, at_high: jax.Array, steps: int) -> jax.Array:
+    """Where an increasing function is zero between `low`, where it is `at_low` ≤ 0, and `high`, where it is `at_high` ≥ 0: the secant
+    method, kept inside its bracket by halving the value at an end that stays for a second time."""
+
+    def step(index: jax.Array, bracket: _Bracket) -> _Bracket:
+        # The bracket is narrowed by what the pass before has left in memory. Of a value of this pass the compiler would make copies that
+        # round otherwise, and at a root they would not agree on its sign.
+        bracket = bracket.narrowed(index, 0)
+        return bracket._replace(value=rising(bracket.tried))
 
     # As if the lower end had been tried.
-    begin = (low, high, at_low, at_high, low, at_low, jnp.zeros_like(low))
-    found: tuple[jax.Array, ...] = lax.fori_loop(0, halvings + steps, step, begin)
-    return found[4]
+    begin = _Bracket(low, high, at_low, at_high, low, at_low, jnp.zeros_like(low))
+    found: _Bracket = lax.fori_loop(0, steps, step, begin)
+    return found.tried
 
 
 def sign_change(rising: Function, low: jax.Array, high: jax.Array, steps: int, halvings: int = 0) -> jax.Array:
     """Where an increasing function changes sign between `low` and `high`, or the nearer end: so many steps of `illinois`, after as many
-    `halvings` as the function is far from a line."""
+    `halvings` of the bracket as the function is far from a line."""
     low, high = jnp.broadcast_arrays(low, high)
-    at_low, at_high = jax.vmap(rising)(jnp.stack([low, high]))
-    found = illinois(rising, low, high, jnp.minimum(at_low, 0), jnp.maximum(at_high, 0), steps, halvings)
-    return jnp.where(at_low >= 0, low, jnp.where(at_high <= 0, high, found))
+    zero = jnp.zeros_like(low)
+
+    def step(index: jax.Array, carry: tuple[_Bracket, jax.Array, jax.Array]) -> tuple[_Bracket, jax.Array, jax.Array]:
+        # The first two passes try the ends: in the same loop, so that the compiler meets the function once.
+        bracket, start, end = carry
+        start, end = jnp.where(index == 1, bracket.value, start), jnp.where(index == 2, bracket.value, end)
+        at_low, at_high = jnp.minimum(start, 0), jnp.maximum(end, 0)
+        begun = _Bracket(low, high, at_low, at_high, low, at_low, zero)
+        bracket = jax.tree.map(lambda first, later: jnp.where(index == 2, first, later), begun, bracket).narrowed(index - 2, halvings)
+        tried = jnp.where(index == 0, low, jnp.where(index == 1, high, bracket.tried))
+        return bracket._replace(tried=tried, value=rising(tried)), start, end
+
+    begin = (_Bracket(low, high, zero, zero, low, zero, zero), zero, zero)
+    found, start, end = lax.fori_loop(0, 2 + halvings + steps, step, begin)
+    return jnp.where(start >= 0, low, jnp.where(end <= 0, high, found.tried))
 
 
 def cubic_zero(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slope_at_end: jax.Array, steps: int) -> jax.Array:
