@@ -12,8 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.experimental import pallas as pl
-from jax.experimental.pallas import triton
 
 from kernels.in_memory import in_one_kernel
 from kernels.solvers.clock import Row, Stepping, System, Track, Walk, advanced, at_end, at_start
@@ -24,6 +22,10 @@ LANES = 128
 
 def integrate_in_one_kernel(system: System, stepping: Stepping, furthest: float, interpret: bool = False) -> Track:
     """What `clock.integrate` gives, for a system whose arrays are (lanes,). `interpret` runs the kernel on any device, slowly."""
+    # A fifth of a second of imports that a CPU needs not.
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton
+
     lanes = system.horizon.shape[0]
     spare = -lanes % LANES
     arrays: list[jax.Array] = []
@@ -69,14 +71,13 @@ def integrate_in_one_kernel(system: System, stepping: Stepping, furthest: float,
 
     shape: Any = jax.ShapeDtypeStruct
 
-    def places(*before: int) -> pl.BlockSpec:
-        return pl.BlockSpec((*before, LANES), lambda index: (*(0 for _ in before), index))
-
+    of_lanes = pl.BlockSpec((LANES,), lambda group: (group,))
+    of_steps = pl.BlockSpec((stepping.steps + 1, LANES), lambda group: (0, group))
     found = pl.pallas_call(
         walk_all,
         grid=((lanes + spare) // LANES,),
-        in_specs=[places() for _ in arrays],
-        out_specs=[*(places(stepping.steps + 1) for _ in rows), *(places() for _ in ends), places()],
+        in_specs=[of_lanes for _ in arrays],
+        out_specs=[*(of_steps for _ in rows), *(of_lanes for _ in ends), of_lanes],
         out_shape=[
             *(shape((stepping.steps + 1, lanes + spare), row.dtype) for row in rows),
             *(shape((lanes + spare,), end.dtype) for end in ends),

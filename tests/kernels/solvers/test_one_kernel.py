@@ -53,7 +53,8 @@ def test_the_kernel_gives_what_the_loop_gives(name: str) -> None:
     loop, kernel = rows(False), rows(True)
     for label in study.numbers:
         # Steps end elsewhere where a rounding falls otherwise: their error is that of the solver.
-        np.testing.assert_allclose(kernel[label.name], loop[label.name], rtol=1e-4, err_msg=label.name)
+        np.testing.assert_allclose(kernel[label.name], loop[label.name], rtol=1e-3, err_msg=label.name)
+        assert np.mean(np.isclose(kernel[label.name], loop[label.name], rtol=1e-5, atol=0)) > 0.9
         assert np.isfinite(kernel[label.name]).any()
     assert not kernel["cut off"].any()
 
@@ -81,6 +82,8 @@ def test_groups_end_on_their_own_and_the_rest_is_filled_in() -> None:
     np.testing.assert_array_equal(found.stride[-1], np.inf)
 
 
+# JAX 0.12 announces that a later one will do without; there a sweep has the loop.
+@pytest.mark.filterwarnings("ignore:The Pallas Triton backend is deprecated:DeprecationWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "precision"), [*((name, "float32") for name in STUDIES), ("five states", "float64")])
 def test_the_compiler_of_a_gpu_is_given_one_kernel(name: str, precision: str) -> None:
