@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kernels.elementary import expm1
+
 LEAP = -1e4
 """ln T of a leap, of software that rises in no time: faster than any pace."""
 
@@ -66,7 +68,7 @@ def _months(piece: Pieces, level: jax.Array) -> jax.Array:
     """Months since the start of a step at levels within it."""
     share, change = _share(piece, level), piece.log_time_after - piece.log_time
     change = jnp.where(jnp.abs(change) < 1e-3, 1e-3, jnp.clip(change, -80, 80))
-    return piece.months * jnp.expm1(change * share) / jnp.expm1(change)
+    return piece.months * expm1(change * share) / expm1(change)
 
 
 def _log_time(piece: Pieces, level: jax.Array) -> jax.Array:
