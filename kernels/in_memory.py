@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 from jax import lax
 
 _Arrays = TypeVar("_Arrays")
-_in_one_kernel = ContextVar("in_one_kernel", default=False)
+_in_registers = ContextVar("in_registers", default=False)
 
 
 def in_memory(arrays: _Arrays) -> _Arrays:
     """The same arrays, any tree of them, as something that no loop may compute again. No number changes but by rounding."""
-    if _in_one_kernel.get():
+    if _in_registers.get():
         return arrays
     barrier: Any = lax.optimization_barrier
     kept: _Arrays = barrier(arrays)
@@ -24,10 +24,10 @@ def in_memory(arrays: _Arrays) -> _Arrays:
 
 
 @contextmanager
-def in_one_kernel() -> Iterator[None]:
+def in_registers() -> Iterator[None]:
     """While this is traced: a program whose every value is in a register, computed once."""
-    before = _in_one_kernel.set(True)
+    before = _in_registers.set(True)
     try:
         yield
     finally:
-        _in_one_kernel.reset(before)
+        _in_registers.reset(before)

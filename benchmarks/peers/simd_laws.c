@@ -33,7 +33,7 @@ static inline REAL input_of(REAL x, REAL share, REAL rho)
 
 /* Dates: out[questions][lanes]; one that is not reached is NEVER, a large number: fast mathematics has no infinity.
    Points and their weights, in doublings, from begins[question] to begins[question + 1] lead from one question to the next. */
-#define DATES(NAME, INPUT, LIMITS)                                                                                                              \
+#define DATES(NAME, INPUT, LIMITS)                                                                                                      \
     void NAME(long lanes, const REAL *returns, const REAL *first, const REAL *lambda, const REAL *ceiling, const REAL *rho, REAL share,  \
               REAL horizon, int questions, const int *begins, const REAL *point, const REAL *weight, REAL *out)                          \
     {                                                                                                                                    \
@@ -47,7 +47,7 @@ static inline REAL input_of(REAL x, REAL share, REAL rho)
             for (int question = 0; question < questions; question++) {                                                                   \
                 for (int k = begins[question]; k < begins[question + 1]; k++) {                                                          \
                     REAL x = point[k];                                                                                                   \
-                    LANES time[l] += weight[k] * EXP(lt0[l] - lam[l] * INPUT - b[l] * LIMITS);                                            \
+                    LANES time[l] += weight[k] * EXP(lt0[l] - lam[l] * INPUT - b[l] * LIMITS);                                          \
                 }                                                                                                                        \
                 LANES out[question * lanes + begin + l] = time[l] > horizon ? NEVER : time[l];                                           \
             }                                                                                                                            \

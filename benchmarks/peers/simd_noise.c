@@ -1,7 +1,7 @@
 /* The noisy law by hand in C: steps of Euler and Maruyama.
 
    Compiled twice, with REAL float and double, as simd_laws.c is. Lanes are taken in blocks that stay in the first-level cache; the loop over
-   lanes is innermost, and its logarithm, sine and cosine become vector instructions.
+   lanes is innermost, and its exponential, logarithm and cosines become vector instructions.
 
    Bits: xoroshiro128+, Blackman and Vigna (2021), begun by splitmix64 of the trajectory's number. Normals: Box and Muller (1958), two at a
    time of the halves of one word. */

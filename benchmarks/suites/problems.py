@@ -12,7 +12,7 @@ import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -231,7 +231,7 @@ def _noise(precision: Precision, size: _Size, on: list[Any]) -> Table:
     if compiler() is not None:
         by_hand = SimdNoise(given, cores())
         how = f"Euler–Maruyama, xoroshiro128+ and normals of Box and Muller, compiled at {_FLAGS}"
-        contenders["C, by hand"] = replace(one(by_hand.run, by_hand.run(), how), lanes=by_hand.lanes)
+        contenders["C, by hand"] = one(by_hand.run, by_hand.run(), how)
     if _installed("numba"):
         from benchmarks.peers import numba_noise
 
@@ -292,6 +292,7 @@ def _measured(title: str, contenders: Mapping[str, _Contender], matched: float, 
         )
     notes = [asked, f"Matched error {matched:g}; the ratio's range is over rounds in which all ran in turn."]
     missing = [package for package in ("diffrax", "numba") if not _installed(package)]
+    missing += ["a C compiler"] if compiler() is None else []
     if missing:
         notes.append(f"Not installed, and left out: {', '.join(missing)}.")
     return Table(title, _COLUMNS, tuple(rows), tuple(notes))

@@ -2,7 +2,7 @@
 
 A compiled loop launches some kernels for every step, and its state goes to memory and back each time. Here the whole loop is a program of
 Triton's, made from the same `advanced` as the loop of `clock.integrate`, which is its oracle and what is used where there is no such GPU.
-Only the steps that are kept go to memory. Each group of threads ends with its own slowest trajectory, not with the slowest of all.
+Only what is kept of each step goes to memory. Each group of threads ends with its own slowest trajectory, not with the slowest of all.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kernels.in_memory import in_one_kernel
+from kernels.in_memory import in_registers
 from kernels.solvers.clock import Row, Stepping, System, Track, Walk, advanced, at_end, at_start
 
 LANES = 128
@@ -42,7 +42,7 @@ def integrate_in_one_kernel(system: System, stepping: Stepping, furthest: float,
     ends, walk_tree = jax.tree.flatten(walk)
     rows, row_tree = jax.tree.flatten(jax.eval_shape(at_end, walk))
 
-    @in_one_kernel()
+    @in_registers()
     def walk_all(*references: Any) -> None:
         given, kept, ended, count = (
             references[: len(arrays)],

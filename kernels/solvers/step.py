@@ -68,7 +68,7 @@ def take_step(
         return tuple(zip(*found, strict=True))
 
     def in_a_loop() -> Sequence[jax.Array]:
-        # Of which the compiler need see only one stage: written out, the program of a whole law takes minutes to compile.
+        # Of which the compiler need see only one stage.
         rows = np.zeros((count, count))
         for index, row in enumerate(tableau.a):
             rows[index, : len(row)] = row

@@ -136,5 +136,8 @@ def test_a_gpu_that_cannot_run_the_kernel_has_the_loop(monkeypatch: Any) -> None
 def test_gradients_are_carried_through_the_loop(monkeypatch: Any) -> None:
     study = LAWS[3].study("float32")
     study = replace(study, outcomes=replace(study.outcomes, gradients=("returns",)))
+    tried: list[int] = []
+    monkeypatch.setattr(Study, "_spread", lambda self, draws: tried.append(draws))
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert not study._is_faster_in_one_kernel(64)
+    assert not tried
