@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from kernels.elementary import log
 from kernels.in_memory import in_memory
 from kernels.solvers.search import cubic_zero, hump
 from kernels.solvers.step import State, Step, take_step
@@ -130,14 +131,15 @@ def _error(step: Step, state: State, tolerance: float) -> jax.Array:
     def square(errors: State) -> jax.Array:
         total = sum(((errors[index] / scale) ** 2 for index, scale in enumerate(allowed)), jnp.zeros_like(time))
         others = zip(errors[2:], state[2:], strict=True)
-        return total + sum(((error / jnp.maximum(jnp.abs(value), 1)) ** 2 for error, value in others), jnp.zeros_like(time))
+        squares = ((error / jnp.maximum(jnp.abs(value), 1)) ** 2 for error, value in others)
+        return in_memory(total + sum(squares, jnp.zeros_like(time)))
 
     fine = square(step.errors[0])
     if len(step.errors) == 1:
         relative = jnp.sqrt(fine)
     else:
         coarse = square(step.errors[1])
-        relative = fine / jnp.sqrt(jnp.maximum(fine + 0.01 * coarse, tiny))
+        relative = jnp.sqrt(fine * (fine / jnp.maximum(fine + 0.01 * coarse, tiny)))
         # Either estimate may vanish by accident. Of order 8 the error falls as the square of that of order 4.
         relative = jnp.maximum(relative, 0.01 * coarse)
     return jnp.where(jnp.isfinite(relative), relative / tolerance, 1e10)
@@ -216,10 +218,10 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
     after = tuple(value + more for value, more in zip(state, step.added, strict=True))
     after = (jnp.where(in_time, ending, after[0]), *after[1:])
     rates_after = system.rates(after, memory) if step.rates_at_end is None else step.rates_at_end
-    error = _error(step, state, tolerance)
+    error = in_memory(_error(step, state, tolerance))
     # An estimate may vanish by accident: what it says of a step many times as long is believed of short ones alone.
     most = jnp.where(stride < _SHORT, jnp.asarray(6.0, dtype), 2.0)
-    factor = jnp.clip(0.9 * jnp.maximum(error, 1e-12) ** (-1 / tableau.error_order), 0.2, most)
+    factor = jnp.clip(0.9 * jnp.exp(-log(jnp.maximum(error, 1e-12)) / tableau.error_order), 0.2, most)
     if system.crosses:
         # So close that what is left is rounding, of the clock or of the function itself, which no step would change: where rates bend
         # without end before a crossing (a ramp that ends at everything), steps only ever go a part of the way; none can look beyond.
@@ -240,7 +242,7 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
     landed: list[jax.Array] = []
     if system.crosses:
         rate_after = jnp.where(in_time, rate, clock_rate(system, rates_after))
-        slopes_after = (1 / rate_after, *(value / rate_after for value in rates_after))
+        slopes_after = in_memory((1 / rate_after, *(value / rate_after for value in rates_after)))
         ends, end_slopes = in_memory(jax.jvp(lambda *at: system.crossings(at, memory), after, slopes_after))
         first, polish = jnp.full_like(stride, 2), jnp.zeros_like(stride)
         shares, misses = [], []
@@ -258,6 +260,7 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
             first = jnp.minimum(first, share)
             shares.append(share)
             misses.append(miss)
+        accepted, first, shares, misses = in_memory((accepted, first, shares, misses))
         landed = [accepted & (first == 1) & (share == 1) for share in shares]
         back = accepted & (first < 1)
         accepted = accepted & ~back
@@ -267,7 +270,10 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
         in_time = in_time & (polish >= 0)
         after = tuple(jnp.where(closes, value, value + polish * slope) for value, slope in zip(after, slopes_after, strict=True))
         elapsed = jnp.where(closes, elapsed, elapsed + polish * slopes_after[0])
-    accepted = accepted & active
+    # What becomes of the step is decided once, not again for each number that is kept of it.
+    accepted, late, in_time, again, stride, factor, elapsed, after = in_memory(
+        (accepted & active, late, in_time, again, stride, factor, elapsed, after)
+    )
     shorter = jnp.where(late, stride * jnp.clip((ending - state[0]) / step.added[0], 0.05, 0.95), stride * jnp.minimum(factor, 0.9))
     grown = jnp.maximum(stride * factor, jnp.where(stride < length, length, 0))
     length = jnp.where(accepted, grown, jnp.where(again > 0, length, shorter))
@@ -277,7 +283,7 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
     # What is left of a pace that rises by so much a unit of its coordinate.
     speed_before, speed = rates_now[0], rates_after[0]
     gained = after[1] - state[1]
-    steepness = jnp.log(speed / speed_before) / jnp.where(gained > 0, gained, 1)
+    steepness = log(speed / speed_before) / jnp.where(gained > 0, gained, 1)
     tail = jnp.where((gained > 0) & (steepness > 0), 1 / (steepness * speed), jnp.inf)
     over = (tail < resolution * after[0]) & (after[1] > system.tail_after)
     on_time = accepted & in_time & (after[0] >= ending)
@@ -289,6 +295,8 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
     happened, happened_memory = after, memory
     if system.crosses:
         happened, happened_memory = system.at_crossings(after, memory, tuple(landed))
+
+    arrived, on_time, accepted = in_memory((arrived, on_time, accepted))
 
     def choose(timed: tuple[jax.Array, ...], crossed: tuple[jax.Array, ...], before: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         return tuple(

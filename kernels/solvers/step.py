@@ -90,11 +90,11 @@ def take_step(
         return found
 
     stages = written_out() if unrolled else in_a_loop()
-    added = sums(tableau.b, stages)
+    added = in_memory(sums(tableau.b, stages))
     errors = tuple(sums(weights[:count], stages) for weights in tableau.errors)
     at_end: State | None = None
     if len(tableau.errors[0]) > count:
         at_end = rates(moved(added))
         weight = tableau.errors[0][count]
         errors = (tuple(error + stride * weight * slope for error, slope in zip(errors[0], slopes(at_end), strict=True)),)
-    return Step(added, errors, at_end)
+    return Step(added, in_memory(errors), at_end)
