@@ -15,9 +15,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kernels.in_memory import in_memory
 from kernels.in_turn import in_turn
 from kernels.solvers.clock import Memory, Stepping, System, Track, clock_rate, integrate
 from kernels.solvers.one_kernel import integrate_in_one_kernel
+from kernels.solvers.rows import at_places, count_before, places
 from kernels.solvers.search import cubic_zero, illinois, root_of, sign_change
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
 from kernels.solvers.step import State, take_step
@@ -85,24 +87,20 @@ class ClockSolution(Solution):
 
     def _place(self, index: jax.Array) -> _Place:
         """The steps with these numbers, each (…, lanes)."""
-        track = self._track
+        track, here = self._track, places(index)
 
         def pick(row: jax.Array) -> jax.Array:
-            return jnp.take_along_axis(row, index, axis=0)
+            return at_places(row, here)
 
         stride = pick(track.stride)
-        after = jnp.minimum(index + 1, track.used)
-        end = (jnp.take_along_axis(track.states[0], after, axis=0), *(pick(row) for row in track.before))
+        after = at_places(track.states[0], places(jnp.minimum(index + 1, track.used)))
+        end = (after, *(pick(row) for row in track.before))
         state, memory = tuple(pick(row) for row in track.states), tuple(pick(row) for row in track.memories)
         return _Place(state, end, memory, jnp.abs(stride), stride < 0)
 
     def _last_before(self, keys: jax.Array, key: jax.Array, strictly: bool = False) -> jax.Array:
         """The number of the last step whose key is at most (`strictly`: below) `key` (…, lanes), int32."""
-
-        def count(one: jax.Array) -> jax.Array:
-            return jnp.sum(keys < one if strictly else keys <= one, axis=0, dtype=jnp.int32)
-
-        return jnp.maximum(jax.vmap(count)(key) - 1, 0)
+        return jnp.maximum(count_before(keys, in_memory(key), strictly) - 1, 0)
 
     def _along(self, place: _Place, stride: jax.Array) -> tuple[State, jax.Array]:
         """The state after part of a step, and what the clock goes by there if the step is taken in time."""
@@ -290,7 +288,7 @@ class ClockSolution(Solution):
         best = jnp.argmax(highest, axis=1).astype(jnp.int32)
 
         def pick(rows: jax.Array) -> jax.Array:
-            return jnp.take_along_axis(jnp.broadcast_to(rows, start.shape), best[:, None], axis=1)[:, 0]
+            return jnp.take_along_axis(jnp.broadcast_to(rows, start.shape), best[:, None], axis=1, mode="clip")[:, 0]
 
         place = jax.tree.map(pick, self._steps)
         begins = pick(start) >= pick(end)
@@ -331,7 +329,7 @@ class ClockSolution(Solution):
         met = jax.vmap(lambda one: (at_start >= one) | (at_end >= one))(wanted)
         known = jnp.any(met, axis=1)
         index = jnp.argmax(met, axis=1).astype(jnp.int32)
-        at_once = jnp.take_along_axis(at_start, index, axis=0) >= wanted
+        at_once = jnp.take_along_axis(at_start, index, axis=0, mode="clip") >= wanted
         # The pace may pass it within the step of the peak alone.
         peak = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, wanted.shape), peak_place)
         place = jax.tree.map(partial(jnp.where, known), self._place(index), peak)
@@ -419,6 +417,6 @@ class ClockSolution(Solution):
         number = jnp.arange(len(self._track.elapsed), dtype=jnp.int32)[:, None, None]
         elapsed = self._track.elapsed[:, None]
         between = jnp.sum(jnp.where((number >= steps[0]) & (number < steps[1]), elapsed, 0), axis=0)
-        whole = jnp.take_along_axis(elapsed, steps.reshape(6, 1, -1), axis=0).reshape(steps.shape)
+        whole = at_places(self._track.elapsed, places(steps))
         begun, ended = jnp.where(ends >= place.end[1], whole, step.added[0])
         return jnp.maximum(jnp.min(between + ended - begun, axis=0), 0)

@@ -6,24 +6,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kernels.solvers.windows import Pieces, _share, fastest_stretch
+from kernels.solvers.windows import Pieces, _Piece, fastest_stretch
 
 LEVELS = np.array([0.0, 2.0, 3.0, 3.0, 5.0, 6.0, 9.0])
 MONTHS = np.array([2.0, 0.5, 1.5, 1.0, 0.5, 6.0])
 """Of one trajectory, which stands still in its third step."""
 
 
-def _same_in_all(level: float, level_after: float, lanes: int) -> Pieces:
-    return Pieces(*(jnp.full(lanes, value) for value in (level, level_after, 0.0, 1.0, 0.0, 0.0)))
+def _same_in_all(level: float, level_after: float, lanes: int) -> _Piece:
+    return _Piece(*(jnp.full(lanes, value) for value in (level, level_after, 0.0, 0.0, 0.0, 1.0)))
 
 
 def test_the_share_of_a_step_is_even_in_software_and_kept_inside_it() -> None:
-    share = _share(_same_in_all(2.0, 6.0, 5), jnp.asarray([2.0, 3.0, 6.0, 1.0, 9.0]))
+    share = _same_in_all(2.0, 6.0, 5).share(jnp.asarray([2.0, 3.0, 6.0, 1.0, 9.0]))
     np.testing.assert_array_equal(share, [0, 0.25, 1, 0, 1])
 
 
 def test_a_step_over_which_software_stands_still_is_shared_by_nothing() -> None:
-    share = _share(_same_in_all(2.0, 2.0, 3), jnp.asarray([1.0, 2.0, 9.0]))
+    share = _same_in_all(2.0, 2.0, 3).share(jnp.asarray([1.0, 2.0, 9.0]))
     np.testing.assert_array_equal(share, [0, 0, 1])
 
 
