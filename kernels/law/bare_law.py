@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kernels.elementary import expm1
+from kernels.elementary import expm1, log, log1p
 from kernels.law import automation, research_input, training
 from kernels.law.returns import log_returns
 
@@ -125,7 +125,7 @@ class BareLaw:
             return level
         left = jnp.maximum(self.ceiling - level, 0) / self.ceiling
         near = left < 0.5
-        log_left = jnp.where(near, jnp.log(jnp.where(near, left, 1)), jnp.log1p(-jnp.where(near, 0, level / self.ceiling)))
+        log_left = jnp.where(near, log(jnp.where(near, left, 1)), log1p(-jnp.where(near, 0, level / self.ceiling)))
         return -log_left
 
     def level(self, coordinate: jax.Array) -> jax.Array:

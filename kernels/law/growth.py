@@ -18,6 +18,7 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 
+from kernels.elementary import exp
 from kernels.in_memory import in_memory
 from kernels.law import governance, hardware, noise, training
 from kernels.law.bare_law import BareLaw
@@ -164,10 +165,10 @@ class GrowthSystem(SoftwareSystem):
         log_pace = self._log_policy_pace(at, before) - jnp.log(p["recent_doubling_time"])
         # Far beyond every blow-up, and finite.
         largest = 80.0 if self._narrow else 600.0
-        speed = jnp.exp(jnp.minimum(log_pace - self.law.log_level_slope(at["coordinate"]), largest))
+        speed = exp(jnp.minimum(log_pace - self.law.log_level_slope(at["coordinate"]), largest))
         rates = {"coordinate": speed}
         if "damped" in at:
-            pace = jnp.exp(jnp.minimum(log_pace, largest))
+            pace = exp(jnp.minimum(log_pace, largest))
             rates["damped"] = training.damped(self.law.exponent(at["coordinate"])) * pace
         if "deployed" in at:
             rates["deployed"] = jnp.zeros_like(level)

@@ -11,8 +11,14 @@ Source: Eth & Davidson (2025), figure 1, footnotes 24 and 37. The end is our ass
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
+
+from kernels.elementary import exp
+
+_LOG_2 = math.log(2)
 
 
 def grown(doublings_per_year: jax.Array, months: jax.Array) -> jax.Array:
@@ -25,7 +31,7 @@ def frontier_rate(
 ) -> jax.Array:
     """dz/dt in doublings a month, held finite; `labour` and `frontier` are x_d + y and z in doublings."""
     doublings = parallel_exponent * (labour - frontier / returns)
-    return jnp.exp2(jnp.minimum(doublings, 100)) / doubling_time
+    return exp(_LOG_2 * jnp.minimum(doublings, 100)) / doubling_time
 
 
 def installation_rate(delay: jax.Array, frontier: jax.Array, installed: jax.Array) -> jax.Array:

@@ -13,6 +13,8 @@ import math
 import jax
 import jax.numpy as jnp
 
+from kernels.elementary import exp, expm1, log
+
 _LOG_2 = math.log(2)
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798)
 _SERIES = tuple(number / (2 * k * math.factorial(2 * k)) for k, number in enumerate(_BERNOULLI, 1))
@@ -36,7 +38,7 @@ def log_returns(form: str, difficulty: jax.Array, ceiling: jax.Array | None, lev
         # (2^(X−x) − 1)/(2^X − 1) = 2^(−x)·(1 − e^(−z))/(1 − e^(−Z)) with Z = X ln 2 and z = (X − x) ln 2.
         whole = ceiling * _LOG_2
         log_whole = jnp.log(whole)
-        left = _log_share(whole * jnp.exp(log_remaining), log_whole + log_remaining) - _log_share(whole, log_whole)
+        left = _log_share(whole * exp(log_remaining), log_whole + log_remaining) - _log_share(whole, log_whole)
         return difficulty * -jnp.expm1(-whole) * (left - _LOG_2 * level)
     raise ValueError(f"{form!r} is not a form of returns")
 
@@ -47,4 +49,4 @@ def _log_share(z: jax.Array, log_z: jax.Array) -> jax.Array:
     for coefficient in reversed(_SERIES):
         series = series * square + coefficient
     small = z < 1
-    return jnp.where(small, log_z - z / 2 + square * series, jnp.log(-jnp.expm1(-jnp.where(small, 1, z))))
+    return jnp.where(small, log_z - z / 2 + square * series, log(-expm1(-jnp.where(small, 1, z))))

@@ -16,6 +16,7 @@ from kernels import elementary
 _RANDOM = np.random.default_rng(11)
 _SMALL = 10.0 ** _RANDOM.uniform(-12, 0, 300)
 _ARGUMENTS = {
+    "exp": np.concatenate([_RANDOM.uniform(-80, 80, 600), _SMALL, -_SMALL]),
     "expm1": np.concatenate([_RANDOM.uniform(-30, 30, 600), _SMALL, -_SMALL]),
     "log1p": np.concatenate([_RANDOM.uniform(-0.999, 5, 600), _SMALL, -_SMALL, 10.0 ** _RANDOM.uniform(0, 30, 300)]),
     "log": np.concatenate([_RANDOM.uniform(0.001, 3, 600), 1 + _SMALL, 10.0 ** _RANDOM.uniform(-37, 38, 300)]),
@@ -71,6 +72,7 @@ def test_ends(precision: str) -> None:
     arguments = jnp.asarray([0, -1, -2, np.inf, -np.inf, np.nan, large], precision)
     logarithm = float(np.log(large))
     ends = {
+        "exp": [1, np.exp(-1), np.exp(-2), np.inf, 0, np.nan, np.inf],
         "expm1": [0, np.expm1(-1), np.expm1(-2), np.inf, -1, np.nan, np.inf],
         "log1p": [0, -np.inf, np.nan, np.inf, np.nan, np.nan, logarithm],
         "log": [-np.inf, np.nan, np.nan, np.inf, np.nan, np.nan, logarithm],
@@ -79,7 +81,9 @@ def test_ends(precision: str) -> None:
         np.testing.assert_allclose(np.asarray(jax.jit(getattr(elementary, name))(arguments)), expected, rtol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize(("name", "slope"), [("expm1", np.exp), ("log1p", lambda y: 1 / (1 + y)), ("log", lambda u: 1 / u)])
+@pytest.mark.parametrize(
+    ("name", "slope"), [("exp", np.exp), ("expm1", np.exp), ("log1p", lambda y: 1 / (1 + y)), ("log", lambda u: 1 / u)]
+)
 def test_slopes(name: str, slope: Callable[[np.ndarray], np.ndarray]) -> None:
     arguments = np.array([1e-9, 0.3, 0.9, 2.5])
     found = jax.jvp(getattr(elementary, name), (jnp.asarray(arguments),), (jnp.ones(4),))[1]
