@@ -251,7 +251,7 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
             there = (jnp.abs(miss) <= landing * jnp.maximum(length, stride)) & (end_slope > 0)
             there = jnp.where(closes, close, there)
             passed = (end > 0) & ~there & ~closes
-            share = jnp.where(passed, cubic_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride, 5), 2)
+            share = jnp.where(passed, cubic_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride, 3), 2)
             # Perhaps crossed and crossed back within the step: it is taken again as far as about its highest.
             at_summit, bound = hump(begun, slope * stride, end, end_slope * stride)
             may_be_passed = (retry == 0) & (begun < 0) & (end <= 0) & (bound > 0) & ~there & ~closes
