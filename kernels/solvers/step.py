@@ -67,15 +67,18 @@ def take_step(
             found.append(slopes(in_memory(rates(trial))))
         return tuple(zip(*found, strict=True))
 
-    def in_a_loop() -> Sequence[jax.Array]:
+    def in_a_loop() -> Sequence[Sequence[jax.Array]]:
         # Of which the compiler need see only one stage.
-        rows = np.zeros((count, count))
+        slots = tableau.slots
+        rows = np.zeros((count, max(slots) + 1))
         for index, row in enumerate(tableau.a):
-            rows[index, : len(row)] = row
+            for slot, weight in zip(slots, row, strict=False):
+                rows[index, slot] += weight
 
         def kept(stages: tuple[jax.Array, ...], found: State, index: jax.Array | int) -> tuple[State, tuple[jax.Array, ...]]:
             """The next trial point, and the stages with this one."""
-            stages = tuple(lax.dynamic_update_index_in_dim(rows, one, index, 0) for rows, one in zip(stages, found, strict=True))
+            slot = slots[index] if isinstance(index, int) else jnp.asarray(slots, jnp.int32)[index]
+            stages = tuple(lax.dynamic_update_index_in_dim(rows, one, slot, 0) for rows, one in zip(stages, found, strict=True))
             added = sums(lax.dynamic_index_in_dim(jnp.asarray(rows, dtype), index, 0, keepdims=False), stages)
             return moved(added), stages
 
@@ -83,11 +86,11 @@ def take_step(
             trial, stages = carry
             return kept(stages, slopes(rates(trial)), index)
 
-        trial, stages, begun = begin, tuple(jnp.zeros((count, *shape), dtype) for _ in state), 0
+        trial, stages, begun = begin, tuple(jnp.zeros((max(slots) + 1, *shape), dtype) for _ in state), 0
         if first is not None:
             (trial, stages), begun = kept(stages, first, 0), 1
         found: tuple[jax.Array, ...] = lax.fori_loop(begun, count, stage, (trial, stages))[1]
-        return found
+        return [[rows_of[slot] for slot in slots] for rows_of in found]
 
     stages = written_out() if unrolled else in_a_loop()
     added = in_memory(sums(tableau.b, stages))

@@ -26,6 +26,23 @@ class Tableau:
     b: tuple[float, ...]
     errors: tuple[tuple[float, ...], ...]
 
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """Where each stage can be kept: in the place of an earlier one that takes part in nothing any more, if there is one."""
+        uses = (*self.a, self.b, *self.errors)
+        last = [
+            max(row for row, weights in enumerate(uses) if weights[stage : stage + 1] not in ((), (0.0,))) for stage in range(len(self.b))
+        ]
+        holders: list[int] = []
+        slots = []
+        for stage in range(len(self.b)):
+            # A stage is put away before the trial point of the next one is made.
+            free = [slot for slot, holder in enumerate(holders) if last[holder] < stage]
+            slot = free[0] if free else len(holders)
+            holders[slot : slot + 1] = [stage]
+            slots.append(slot)
+        return tuple(slots)
+
 
 RUNGE_KUTTA_5 = Tableau(
     order=5,

@@ -94,3 +94,16 @@ def test_measured_orders(tableau: Any, counts: Any, orders: Any) -> None:
     if len(orders) == 2:
         combined = [fine**2 / math.hypot(fine, 0.1 * coarse) for fine, coarse in estimates]
         assert np.polyfit(np.log(counts), np.log(combined), 1)[0] == pytest.approx(-tableau.error_order, abs=0.5)
+
+
+@pytest.mark.parametrize(("tableau", "count"), [(RUNGE_KUTTA_5, 6), (RUNGE_KUTTA_8, 9)], ids=["order5", "order8"])
+def test_no_stage_is_put_where_one_is_kept_that_is_still_used(tableau: Any, count: int) -> None:
+    slots = tableau.slots
+    assert max(slots) + 1 == count
+    held: dict[int, int] = {}
+    for stage, slot in enumerate(slots):
+        held[slot] = stage
+        # All that the next trial point needs is there; after the last stage, all that the step and its errors need.
+        needed = tableau.a[stage : stage + 1] or (tableau.b, *tableau.errors)
+        for weights in needed:
+            assert all(held[slots[i]] == i for i, weight in enumerate(weights[: len(slots)]) if weight)
