@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from kernels.in_memory import in_memory
 from kernels.sampling.indexed import threefry
 from kernels.sampling.tails import Tail, nearer_tail, normal_magnitude
 
@@ -34,7 +35,8 @@ _BREAKTHROUGHS = 1 << 8
 
 def _tails(path: tuple[jax.Array, jax.Array], index: jax.Array, what: int, like: jax.Array) -> tuple[Tail, Tail]:
     """Two independent uniform numbers of the type of `like` at an address; `path` and `index`, whole numbers, are (lanes,)."""
-    first, second = threefry(path, index.astype(jnp.int32).astype(jnp.uint32), jnp.full(index.shape, what, jnp.uint32))
+    # Random words are a hundred operations, which would be done again for each number that is made of them.
+    first, second = in_memory(threefry(path, index.astype(jnp.int32).astype(jnp.uint32), jnp.full(index.shape, what, jnp.uint32)))
     return nearer_tail(first, like.dtype), nearer_tail(second, like.dtype)
 
 
