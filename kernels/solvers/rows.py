@@ -13,7 +13,7 @@ def places(number: jax.Array) -> jax.Array:
     """Where the entries with these numbers, int32 (…, lanes) from 0 up, lie in rows (steps, lanes) one after the other; the same shape."""
     lanes = number.shape[-1]
     # Without a sign, so that none can be meant from the end.
-    place: jax.Array = in_memory((number * lanes + jnp.arange(lanes, dtype=number.dtype)).astype(jnp.uint32))
+    place: jax.Array = in_memory(number.astype(jnp.uint32) * lanes + jnp.arange(lanes, dtype=jnp.uint32))
     return place
 
 
