@@ -70,7 +70,7 @@ class _Drawn:
         self.lanes = blocks * len(on) * width
 
         def block(key: jax.Array, first: jax.Array) -> jax.Array:
-            parameters = study.parameters(key, first + jnp.arange(width, dtype=jnp.uint32), jnp.zeros(0, study.dtype))
+            parameters = study.parameters(key, study.design.in_rows(first + jnp.arange(width, dtype=jnp.uint32)), jnp.zeros(0, study.dtype))
             if alike:
                 drawn = {name: parameters[name] for name in study.varying}
                 found = study.evaluate_alike(drawn, jnp.ones(width, bool), alike)

@@ -91,7 +91,7 @@ def _blocks_end(steps: NDArray[Any], together: int) -> float:
 
 
 def order(along: Sequence[Scale], weights: Sequence[float], parameters: Mapping[str, jax.Array], held: jax.Array) -> jax.Array:
-    """The numbers of the lanes, (lanes,) int32, by the steps that are expected of them; those not `held` come last."""
+    """The numbers of the lanes, (lanes,) uint32, by the steps that are expected of them; those not `held` come last."""
     places = [jnp.clip(scale(parameters[scale.name].astype(jnp.float32)), -1, 1) for scale in along]
     expected = sum(
         (np.float32(weight) * term for weight, term in zip(weights, _terms(places), strict=True)), jnp.zeros(held.shape, jnp.float32)
@@ -104,21 +104,27 @@ def order(along: Sequence[Scale], weights: Sequence[float], parameters: Mapping[
     # In one number with the lane's own: a compiler sorts numbers several times as fast as pairs.
     place = jnp.where(held, jnp.minimum(share * finest, finest).astype(jnp.uint32), np.uint32((1 << (32 - bits)) - 1))
     keys = (place << bits) | jnp.arange(held.size, dtype=jnp.uint32)
-    return (jnp.sort(keys) & np.uint32((1 << bits) - 1)).astype(jnp.int32)
+    return jnp.sort(keys) & np.uint32((1 << bits) - 1)
 
 
 def in_order(
-    function: Callable[[dict[str, jax.Array]], Any], rows: Mapping[str, jax.Array], of: jax.Array, together: int, count: jax.Array | int
+    function: Callable[[dict[str, jax.Array]], Any], rows: Mapping[str, jax.Array], of: jax.Array, together: int, count: jax.Array
 ) -> Any:
     """`function` of the rows, each (lanes,), `together` lanes at a time in the order `of` (lanes,), of which the first `count` are
     wanted; what it gives, a tree of (together,), in the order of the rows (lanes,). Others are zero."""
+    # Traced once, for its shapes and for the loop.
+    function = jax.jit(function, inline=True)
     parts = len(of) // together
-    sorted_rows = {name: row[of].reshape(parts, together) for name, row in rows.items()}
 
-    def part(index: jax.Array | int) -> dict[str, jax.Array]:
+    def placed(row: jax.Array, places: jax.Array) -> jax.Array:
+        return row.at[places].get(mode="promise_in_bounds")
+
+    sorted_rows = {name: placed(row, of).reshape(parts, together) for name, row in rows.items()}
+
+    def part(index: jax.Array) -> dict[str, jax.Array]:
         return {name: lax.dynamic_index_in_dim(row, index, 0, keepdims=False) for name, row in sorted_rows.items()}
 
-    first = part(0)
+    first = part(jnp.uint32(0))
     empty = jax.tree.map(lambda leaf: jnp.zeros((parts, *leaf.shape), leaf.dtype), jax.eval_shape(function, first))
 
     def one(index: jax.Array, carry: tuple[dict[str, jax.Array], Any]) -> tuple[dict[str, jax.Array], Any]:
@@ -128,6 +134,6 @@ def in_order(
         found = jax.tree.map(lambda rows, row: lax.dynamic_update_index_in_dim(rows, row, index, 0), found, made)
         return part(jnp.minimum(index + 1, parts - 1)), found
 
-    _, found = lax.fori_loop(0, (count + together - 1) // together, one, (first, empty))
-    back = jnp.zeros(len(of), jnp.int32).at[of].set(jnp.arange(len(of), dtype=jnp.int32), unique_indices=True)
-    return jax.tree.map(lambda rows: rows.reshape(-1)[back], found)
+    _, found = lax.fori_loop(np.uint32(0), (count + (together - 1)) // together, one, (first, empty))
+    back = jnp.zeros(len(of), jnp.uint32).at[of].set(jnp.arange(len(of), dtype=jnp.uint32), unique_indices=True, mode="promise_in_bounds")
+    return jax.tree.map(lambda rows: placed(rows.reshape(-1), back), found)

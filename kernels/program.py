@@ -22,7 +22,6 @@ from jax import lax
 from kernels.compiler import compiled
 from kernels.in_memory import in_memory
 from kernels.lanes import ALIKE_LANES, CPU_LANES, solved_alike, sub_block
-from kernels.models.model import PATH
 from kernels.outcomes import CUT_OFF
 from kernels.statistics import count_true, pairwise_sum, sum_by_replicate
 from kernels.study import AUDIT_STRIDE, Study
@@ -171,24 +170,24 @@ class TileProgram:
     ) -> dict[str, jax.Array]:
         study, lanes, block, together = self.study, self.lanes, self.study.design.block, self.together
 
+        # Places are counted without a sign: with one, each would first be asked whether it counts from the end.
         def some_blocks(index: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
             arrays, audited = tile
             c, k = index // rounds, (index % rounds) * together
             cell = lax.dynamic_index_in_dim(cells, c, 0, False)
-            if together > 1:
-                k = k + jnp.arange(together, dtype=jnp.int32)
-            number = first_block + k.astype(jnp.uint32)
-            start = number * np.uint32(block)
+            within = k if together == 1 else k + jnp.arange(together, dtype=jnp.uint32)
+            number = first_block + within
+            start = number * block
             # Draws of these blocks that the sweep has: all, or in the last block what is left; none beyond the tile.
-            held = jnp.clip(draws - number.astype(jnp.int64) * block, 0, block).astype(jnp.int32)
-            held = jnp.where(k < block_count, held, 0)
+            held = jnp.clip(draws - number.astype(jnp.int64) * block, 0, block).astype(jnp.uint32)
+            held = jnp.where(within < blocks, held, 0)
 
-            parts = (jnp.max(held) + lanes - 1) // lanes
+            parts = (jnp.max(held) + (lanes - 1)) // lanes
 
             def one_part(part: jax.Array, tile: tuple[_Arrays, _Arrays], solved: _Arrays | None = None) -> tuple[_Arrays, _Arrays]:
                 arrays, audited = tile
-                lane = jnp.arange(lanes, dtype=jnp.int32) + part * lanes
-                draw = (start[..., None] + lane.astype(jnp.uint32)).ravel()
+                lane = jnp.arange(lanes, dtype=jnp.uint32) + part * lanes
+                draw = study.design.in_rows(start[..., None] + lane)
                 # Outcomes would be computed again wherever they are counted.
                 if solved is None:
                     parameters = study.parameters(key, draw, cell)
@@ -208,22 +207,23 @@ class TileProgram:
                 return added
 
             if self._alike:
-                tile = lax.fori_loop(0, (held + self._group - 1) // self._group, one_group, (arrays, audited))
+                tile = lax.fori_loop(np.uint32(0), (held + (self._group - 1)) // self._group, one_group, (arrays, audited))
             else:
-                tile = lax.fori_loop(0, parts, one_part, (arrays, audited))
+                tile = lax.fori_loop(np.uint32(0), parts, one_part, (arrays, audited))
             arrays, audited = tile
             if self.keep.times:
                 for one in range(together):
-                    own = (start, held, k) if together == 1 else (start[one], held[one], k[one])
+                    own = (start, held, k) if together == 1 else (start[one], held[one], within[one])
                     arrays = self._add_paths(arrays, key, cell, c, *own)
             return self._add_audit(arrays, audited, held, c, k), audited
 
-        rounds = (block_count + together - 1) // together
-        places = (len(_audited(block)),) if together == 1 else (together, len(_audited(block)))
+        blocks = block_count.astype(jnp.uint32)
+        rounds = (blocks + (together - 1)) // together
+        places = (together, len(_audited(block)))
         audited = {name: jnp.zeros(places, kind) for name, kind in study.inputs.items()}
         audited |= {label.name: jnp.zeros(places, study.dtype) for label in study.numbers}
         audited |= {label.name: jnp.zeros(places, bool) for label in study.flags}
-        arrays, _ = lax.fori_loop(0, cell_count * rounds, some_blocks, (self._empty(), audited))
+        arrays, _ = lax.fori_loop(np.uint32(0), cell_count.astype(jnp.uint32) * rounds, some_blocks, (self._empty(), audited))
         # The top of each block's tree, above the sub-blocks.
         arrays = {**arrays, "sum": pairwise_sum(jnp.moveaxis(arrays["sum"], 2, 3))}
         histograms = {
@@ -233,10 +233,9 @@ class TileProgram:
 
     def _solved_alike(self, key: jax.Array, start: jax.Array, cell: jax.Array, held: jax.Array, group: jax.Array) -> _Arrays:
         """Of a group of a block's draws, what is drawn or on axes, random paths too, and the outcomes, each (draws of a group,)."""
-        study, number = self.study, group * self._group + jnp.arange(self._group, dtype=jnp.int32)
-        parameters = study.parameters(key, start + number.astype(jnp.uint32), cell)
-        path = PATH if study.model.needs_path(study.options) else ()
-        drawn = {name: parameters[name] for name in (*study.varying, *path)}
+        study, number = self.study, group * self._group + jnp.arange(self._group, dtype=jnp.uint32)
+        parameters = study.parameters(key, study.design.in_rows(start + number), cell)
+        drawn = {name: parameters[name] for name in study.inputs}
         return drawn | study.evaluate_alike(drawn, number < held, self._alike)
 
     def _by_block(self, function: Callable[..., Any], *rows: jax.Array) -> Any:
@@ -255,8 +254,7 @@ class TileProgram:
         k: jax.Array,
         part: jax.Array,
     ) -> dict[str, jax.Array]:
-        """The statistics of what was found of the lanes added to those of the tile; `k` is the block, or (blocks,) where several are solved
-        at once."""
+        """The statistics of what was found of the lanes added to those of the tile; `k` is the first block of those solved at once."""
         study, replicates, by_block = self.study, self.study.design.replicates, self._by_block
         arrays = dict(arrays)
         failed = jnp.zeros(held.shape, bool)
@@ -269,34 +267,38 @@ class TileProgram:
             return count_true(flags, replicates)
 
         def first(failed: jax.Array) -> jax.Array:
-            return jnp.min(jnp.where(failed, jnp.arange(self.lanes, dtype=jnp.int32) + part * self.lanes, study.design.block))
+            lane = (jnp.arange(self.lanes, dtype=jnp.uint32) + part * self.lanes).astype(jnp.int32)
+            return jnp.min(jnp.where(failed, lane, study.design.block))
 
-        arrays["valid"] = arrays["valid"].at[c, k].add(by_block(count, valid))
-        arrays["failed"] = arrays["failed"].at[c, k].add(by_block(count, failed))
-        arrays["first_failed"] = arrays["first_failed"].at[c, k].min(by_block(first, failed))
-        cut_off = by_block(partial(jnp.sum, dtype=jnp.int32), found[CUT_OFF] & held)
-        arrays["cut_off"] = arrays["cut_off"].at[c, k].add(cut_off)
+        def update(name: str, combine: Callable[[jax.Array, jax.Array], jax.Array], values: jax.Array) -> None:
+            arrays[name] = self._updated(arrays[name], c, k, combine, values)
+
+        update("valid", jnp.add, by_block(count, valid))
+        update("failed", jnp.add, by_block(count, failed))
+        update("first_failed", jnp.minimum, by_block(first, failed))
+        update("cut_off", jnp.add, by_block(partial(jnp.sum, dtype=jnp.int32), found[CUT_OFF] & held))
         # One outcome at a time: a stack of them would compute them all again, one lane after another.
         if study.flags:
             counts = [by_block(count, found[label.name] & valid) for label in study.flags]
-            arrays["true"] = arrays["true"].at[c, k].add(jnp.stack(counts, axis=-2))
+            update("true", jnp.add, jnp.stack(counts, axis=-2))
         if study.numbers:
             rows = [by_block(partial(_moments, replicates=replicates), found[label.name], valid) for label in study.numbers]
             finite, total = (jnp.stack([row[which] for row in rows], axis=-2) for which in (0, 1))
             least, greatest = (jnp.stack([row[which] for row in rows], axis=-1) for which in (2, 3))
-            arrays["finite"] = arrays["finite"].at[c, k].add(finite)
-            arrays["sum"] = arrays["sum"].at[c, k, part].set(total)
-            arrays["least"] = arrays["least"].at[c, k].min(least)
-            arrays["greatest"] = arrays["greatest"].at[c, k].max(greatest)
+            update("finite", jnp.add, finite)
+            update("least", jnp.minimum, least)
+            update("greatest", jnp.maximum, greatest)
+            places = (c, k, part, np.uint32(0), np.uint32(0))
+            arrays["sum"] = lax.dynamic_update_slice(arrays["sum"], total.reshape(1, self.together, 1, *total.shape[-2:]), places)
         if self.keep.histograms:
-            replicate = jnp.arange(valid.size, dtype=jnp.int32) % replicates
+            replicate = jnp.arange(valid.size, dtype=jnp.uint32) % replicates
             for label in study.numbers:
                 name, bins = f"histogram/{label.name}", study.bins(label)
-                place = (c * replicates + replicate) * bins.count + bins.index(found[label.name])
+                place = (c * replicates + replicate) * bins.count + bins.index(found[label.name]).astype(jnp.uint32)
                 arrays[name] = arrays[name].at[place].add(valid.astype(jnp.int32), mode="promise_in_bounds")
         if self.keep.draws:
             # Of several at once, whole ones, one after the other.
-            offset = (k if self.together == 1 else k[0]) * study.design.block + part * self.lanes
+            offset = k * study.design.block + part * self.lanes
             for name, _ in study.design.distributions:
                 # The same in every cell; beyond the extent there is nothing.
                 kept = jnp.where(held, parameters[name], jnp.nan)
@@ -314,15 +316,15 @@ class TileProgram:
         width = min(count, self.lanes)
 
         def one_row(row: jax.Array, arrays: dict[str, jax.Array]) -> dict[str, jax.Array]:
-            lane = (jnp.arange(width, dtype=jnp.int32) + row * width) * self.keep.every
-            paths = study.trajectories(study.parameters(key, start + lane.astype(jnp.uint32), cell), self.keep.times)
+            lane = (jnp.arange(width, dtype=jnp.uint32) + row * width) * self.keep.every
+            paths = study.trajectories(study.parameters(key, start + lane, cell), self.keep.times)
             paths = jnp.where(lane < held, paths, jnp.nan)[None]
             return {
                 **arrays,
-                "trajectory": lax.dynamic_update_slice(arrays["trajectory"], paths, (c, np.int32(0), k * count + row * width)),
+                "trajectory": lax.dynamic_update_slice(arrays["trajectory"], paths, (c, np.uint32(0), k * count + row * width)),
             }
 
-        filled: _Arrays = lax.fori_loop(0, count // width, one_row, arrays)
+        filled: _Arrays = lax.fori_loop(np.uint32(0), np.uint32(count // width), one_row, arrays)
         return filled
 
     def _add_audit(
@@ -335,27 +337,35 @@ class TileProgram:
         places = _audited(study.design.block)
         # (numbers or flags, …, places of a block).
         error, differ = (row.reshape(len(row), *held.shape, len(places)) for row in (error, differ))
-        counted = jnp.asarray(places, jnp.int32) < held[..., None]
+        counted = jnp.asarray(places, jnp.uint32) < held[..., None]
         worst = jnp.max(jnp.where(counted, error, 0.0), axis=-1, initial=0.0)
         differing = jnp.sum(differ & counted, axis=-1, dtype=jnp.int32)
         return {
             **arrays,
-            "error": arrays["error"].at[c, k].max(jnp.moveaxis(worst, 0, -1)),
-            "differ": arrays["differ"].at[c, k].add(jnp.moveaxis(differing, 0, -1)),
-            "audited": arrays["audited"].at[c, k].add(jnp.sum(counted, axis=-1, dtype=jnp.int32)),
+            "error": self._updated(arrays["error"], c, k, jnp.maximum, jnp.moveaxis(worst, 0, -1)),
+            "differ": self._updated(arrays["differ"], c, k, jnp.add, jnp.moveaxis(differing, 0, -1)),
+            "audited": self._updated(arrays["audited"], c, k, jnp.add, jnp.sum(counted, axis=-1, dtype=jnp.int32)),
         }
+
+    def _updated(
+        self, array: jax.Array, c: jax.Array, k: jax.Array, combine: Callable[[jax.Array, jax.Array], jax.Array], values: jax.Array
+    ) -> jax.Array:
+        """`array` (C, K, …) with the values of the blocks that are solved at once, from `k` on, combined with what it holds of them."""
+        values = values.reshape(1, self.together, *array.shape[2:])
+        places = [c, k] + [jnp.uint32(0)] * (array.ndim - 2)
+        return lax.dynamic_update_slice(array, combine(lax.dynamic_slice(array, places, values.shape), values), places)
 
     def _picked(self, audited: dict[str, jax.Array], lanes_of: Mapping[str, jax.Array], part: jax.Array) -> dict[str, jax.Array]:
         """`audited` with the audited ones of the lanes filled in."""
         count = self.lanes // AUDIT_STRIDE
-        each = part * count + jnp.arange(count, dtype=jnp.int32)
-        places = jnp.arange(count, dtype=jnp.int32) * AUDIT_STRIDE + each * 149 % AUDIT_STRIDE
-        if self.together == 1:
-            return {name: lax.dynamic_update_slice(kept, lanes_of[name][places], (part * count,)) for name, kept in audited.items()}
-        return {
-            name: lax.dynamic_update_slice(kept, lanes_of[name].reshape(self.together, -1)[:, places], (np.int32(0), part * count))
-            for name, kept in audited.items()
-        }
+        within = jnp.arange(count, dtype=jnp.uint32)
+        places = in_memory(within * AUDIT_STRIDE + (part * count + within) * 149 % AUDIT_STRIDE)
+
+        def picked(kept: jax.Array, row: jax.Array) -> jax.Array:
+            some = row.reshape(self.together, -1).at[:, places].get(mode="promise_in_bounds")
+            return lax.dynamic_update_slice(kept, some, (np.uint32(0), part * count))
+
+        return {name: picked(kept, lanes_of[name]) for name, kept in audited.items()}
 
 
 def _moments(value: jax.Array, valid: jax.Array, replicates: int) -> tuple[jax.Array, ...]:

@@ -167,26 +167,29 @@ class Study:
         return replace(self.work, compact=on_cpu, one_kernel=not on_cpu and self.step_count is not None and self.step_count.one_kernel)
 
     def parameters(self, key: jax.Array, draw: jax.Array, cell: jax.Array) -> dict[str, jax.Array]:
-        """Every parameter of the draws `draw` (lanes,) in the cell with axis values `cell` (axes,), each (lanes,) of the working type."""
-        return self._completed(key, draw, {name: jnp.full(draw.shape, cell[index]) for index, name in enumerate(self.axes)})
+        """Every parameter of the draws `draw` in the cell with axis values `cell` (axes,), each (lanes,) of the working type. The draws are
+        (lanes,), or as `Design.in_rows` gives them."""
+        return self._completed(key, draw, {name: jnp.full(draw.size, cell[index]) for index, name in enumerate(self.axes)})
 
     def _completed(self, key: jax.Array, draw: jax.Array, on_axes: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        drawn = self.completed({**self.design.parameters(key, draw, self.dtype), **on_axes}, draw.shape)
+        drawn = self.completed({**self.design.parameters(key, draw, self.dtype), **on_axes}, (draw.size,))
         if self.model.needs_path(self.options):
             # Of the draw alone, so that all cells share its path.
-            drawn.update(zip(PATH, path_words(jnp.asarray(key), draw), strict=True))
+            drawn.update(zip(PATH, path_words(jnp.asarray(key), draw.ravel()), strict=True))
         return drawn
 
-    def completed(self, drawn: Mapping[str, jax.Array], shape: tuple[int, ...]) -> dict[str, jax.Array]:
-        """Parameters that are drawn or on axes, each of this shape, with those that are fixed and those that follow others."""
-        known = {**drawn, **{name: jnp.full(shape, value, self.dtype) for name, value in self.fixed.items()}}
+    def completed(self, drawn: Mapping[str, jax.Array], shape: tuple[int, ...], dtype: Any = None) -> dict[str, jax.Array]:
+        """Parameters that are drawn or on axes, each of this shape, with those that are fixed and those that follow others, of the working
+        type if no other."""
+        known = {**drawn, **{name: jnp.full(shape, value, dtype or self.dtype) for name, value in self.fixed.items()}}
         return known | {name: known[other] for name, other in self.follows.items()}
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
-        """The names of what a trajectory is solved from, with their types."""
-        kinds = {parameter.name: self.dtype for parameter in self.model.parameters}
-        return kinds | dict.fromkeys(PATH if self.model.needs_path(self.options) else (), jnp.dtype(jnp.uint32))
+        """The names of what differs from trajectory to trajectory, with their types: parameters that are drawn or on axes, and the path.
+        From these `completed` makes all that a trajectory is solved from."""
+        path = PATH if self.model.needs_path(self.options) else ()
+        return dict.fromkeys(self.varying, self.dtype) | dict.fromkeys(path, jnp.dtype(jnp.uint32))
 
     def evaluate(self, parameters: Mapping[str, jax.Array], budget: Budget) -> Evaluation:
         """Outcomes of trajectories with these parameters, each (lanes,)."""
@@ -209,21 +212,21 @@ class Study:
             return self.evaluate(self.completed(some, (together,)), self.work_here).rows
 
         of = order(self.scales, self.step_count.weights, drawn, held)
-        found: dict[str, jax.Array] = in_order(solved, drawn, of, together, jnp.sum(held, dtype=jnp.int32))
+        found: dict[str, jax.Array] = in_order(solved, drawn, of, together, jnp.sum(held, dtype=jnp.uint32))
         return found
 
     def trajectories(self, parameters: Mapping[str, jax.Array], times: tuple[float, ...]) -> jax.Array:
         """Doublings made by each time, shape (times, lanes)."""
         return self.model.solve(parameters, self.options, self.work_here).levels(times)[0]
 
-    def audit(self, parameters: Mapping[str, jax.Array], found: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        """The error of the outcomes `found` for trajectories with these parameters, as the working precision drew them, each (lanes,).
+    def audit(self, drawn: Mapping[str, jax.Array], found: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """The error of the outcomes `found` for trajectories with these `inputs`, as the working precision drew them, each (lanes,).
 
         Returns the relative error of every number, (numbers, lanes) float64, and whether each flag differs, (flags, lanes) bool.
         """
-        exact_parameters = {name: value if name in PATH else value.astype(jnp.float64) for name, value in parameters.items()}
-        for name, value in self.fixed.items():
-            exact_parameters[name] = jnp.full_like(exact_parameters[name], value)
+        shape = found[self.labels[0].name].shape
+        exact_drawn = {name: value if name in PATH else value.astype(jnp.float64) for name, value in drawn.items()}
+        exact_parameters = self.completed(exact_drawn, shape, jnp.float64)
         exact = self.evaluate(exact_parameters, self.work.doubled())
         horizon = exact_parameters["horizon"]
         errors = [jnp.zeros((0, *horizon.shape))]

@@ -20,7 +20,7 @@ from kernels.sampling.discrete import Constant
 from kernels.sampling.distribution import Distribution
 from kernels.sampling.indexed import random_bits
 from kernels.sampling.latin_hypercube import latin_hypercube_bits
-from kernels.sampling.sobol import DIMENSIONS, sobol_table
+from kernels.sampling.sobol import DIMENSIONS, sobol_bits
 from kernels.sampling.tails import Tail, nearer_tail
 
 SAMPLERS = ("sobol", "random", "latin_hypercube")
@@ -66,10 +66,15 @@ class Design:
         mentioned = {name for first, second, _ in self.correlation for name in (first, second)}
         return [name for name in names if name in mentioned]
 
+    def in_rows(self, draw: jax.Array) -> jax.Array:
+        """Draws that follow one another from a point's first on, (lanes,), a multiple of the replicates, as (points, replicates)."""
+        return draw.reshape(-1, self.replicates)
+
     def bits(self, key: jax.Array, draw: jax.Array, dimensions: tuple[int, ...]) -> Sequence[jax.Array]:
-        """The sampler's 32 bits for each draw in each of the dimensions, uint32 of `draw`'s shape."""
+        """The sampler's 32 bits for each draw in each of the dimensions, uint32 of shape (lanes,)."""
         if self.sampler == "sobol":
-            return sobol_table(key, draw, dimensions, self.replicates)
+            return sobol_bits(key, draw, dimensions, self.replicates)
+        draw = draw.ravel()
 
         def one(dimension: jax.Array) -> jax.Array:
             if self.sampler == "latin_hypercube":
@@ -96,10 +101,11 @@ class Design:
     def parameters(self, key: jax.Array, draw: jax.Array, dtype: DTypeLike) -> dict[str, jax.Array]:
         """The parameters of each draw: {name: array of `dtype` of shape (lanes,)}.
 
-        `key` is uint32 of shape (2,) (see `seed_key`); `draw` is uint32 of shape (lanes,), any indices in any order.
+        `key` is uint32 of shape (2,) (see `seed_key`); `draw` is uint32 of shape (lanes,), any indices in any order, or as `in_rows` gives
+        them, which costs less.
         """
         tails = self.tails(key, draw, dtype)
         return {
-            name: distribution.quantile(tails[name]) if name in tails else jnp.full(draw.shape, distribution.median, dtype)
+            name: distribution.quantile(tails[name]) if name in tails else jnp.full(draw.size, distribution.median, dtype)
             for name, distribution in self.distributions
         }

@@ -12,8 +12,10 @@ from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
+from kernels.in_memory import in_memory
 from kernels.sampling.indexed import STREAM_SCRAMBLE, threefry
 from kernels.sampling.joe_kuo import INITIAL_NUMBERS
 
@@ -64,12 +66,14 @@ def reverse_bits(words: jax.Array) -> jax.Array:
     return result
 
 
-def _reversed_point(point: jax.Array, dimension: int, index_bits: int = BITS) -> jax.Array:
-    """The bits of a point below 2^index_bits, least significant first: scrambling works on reversed words, so one reversal is enough."""
+def _reversed_points(point: jax.Array, dimensions: tuple[int, ...], index_bits: int = BITS) -> jax.Array:
+    """The bits of points (n,) below 2^index_bits in each dimension, (dimensions, n), least significant first: scrambling works on reversed
+    words, so one reversal is enough."""
     gray = point ^ (point >> jnp.uint32(1))
-    word = jnp.zeros_like(point)
-    for j, number in enumerate(direction_numbers(dimension)[:index_bits]):
-        word = jnp.where((gray & jnp.uint32(1 << j)) != jnp.uint32(0), word ^ jnp.uint32(_reversed(number)), word)
+    numbers = np.array([[_reversed(number) for number in direction_numbers(dimension)] for dimension in dimensions], np.uint32)
+    word = jnp.zeros((len(dimensions), *point.shape), jnp.uint32)
+    for j in range(index_bits):
+        word = jnp.where((gray & jnp.uint32(1 << j)) != jnp.uint32(0), word ^ numbers[:, j, None], word)
     return word
 
 
@@ -84,35 +88,34 @@ def _scramble_reversed(word: jax.Array, first: jax.Array, second: jax.Array) -> 
 
 
 def unscrambled(point: jax.Array, dimension: int) -> jax.Array:
-    """The Sobol point as 32 bits, u = bits / 2^32; uint32 of `point`'s shape: `scipy.stats.qmc.Sobol(d, scramble=False, bits=32)`."""
-    return reverse_bits(_reversed_point(point, dimension))
+    """The Sobol points (n,) as 32 bits, u = bits / 2^32; uint32 (n,): `scipy.stats.qmc.Sobol(d, scramble=False, bits=32)`."""
+    return reverse_bits(_reversed_points(point, (dimension,))[0])
 
 
-def _scrambled(index_bits: int, key: jax.Array, draw: jax.Array, dimension: int, replicates: int) -> jax.Array:
-    replicate = draw & jnp.uint32(replicates - 1)
-    point = draw >> jnp.uint32(replicates.bit_length() - 1)
-    first, second = threefry(key, replicate, jnp.uint32(STREAM_SCRAMBLE + dimension))
-    return reverse_bits(_scramble_reversed(_reversed_point(point, dimension, index_bits), first, second))
+def _scrambled(dimensions: tuple[int, ...], replicates: int, index_bits: int, key: jax.Array, draw: jax.Array) -> tuple[jax.Array, ...]:
+    rows = draw.ndim == 2
+    point = (draw[:, 0] if rows else draw) >> jnp.uint32(replicates.bit_length() - 1)
+    replicate = (draw[0] if rows else draw) & jnp.uint32(replicates - 1)
+    stream = jnp.array(dimensions, jnp.uint32)[:, None] + jnp.uint32(STREAM_SCRAMBLE)
+    first, second = threefry(key, replicate[None], stream)
+    first, second, word = in_memory((first, second, _reversed_points(point, dimensions, index_bits)))
+    if rows:
+        # Points innermost: they are more than replicates, and what is innermost is computed many at once.
+        first, second, word = first[:, :, None], second[:, :, None], word[:, None, :]
+    bits = in_memory(reverse_bits(_scramble_reversed(word, first, second)))
+    return tuple(of_dimension.T.ravel() for of_dimension in bits)
 
 
-def sobol_bits(key: jax.Array, draw: jax.Array, dimension: int, replicates: int) -> jax.Array:
-    """32 bits for each draw in one dimension, uint32 of `draw`'s shape: point draw // replicates of randomisation draw % replicates.
+def sobol_bits(key: jax.Array, draw: jax.Array, dimensions: tuple[int, ...], replicates: int) -> tuple[jax.Array, ...]:
+    """32 bits for each draw in each of the dimensions, uint32 (lanes,): point draw // replicates of randomisation draw % replicates.
 
-    `replicates` is a power of two. Every (key, replicate, dimension) has its own scrambling, so replicates are independent.
+    `replicates` is a power of two. Every (key, replicate, dimension) has its own scrambling, so replicates are independent. `draw` is
+    uint32 (lanes,), any; or (points, replicates), in every row the replicates of one point in turn, of which each point and each scrambling
+    is computed once.
     """
-    return _scrambled(BITS, key, draw, dimension, replicates)
-
-
-def sobol_table(key: jax.Array, draw: jax.Array, dimensions: tuple[int, ...], replicates: int) -> tuple[jax.Array, ...]:
-    """`sobol_bits` of several dimensions at once, at half the cost.
-
-    Points below 2^16 need half of the direction numbers; and XLA does not fuse across the choice, which keeps it from computing the bits
-    again in every fusion that reads them.
-    """
-
-    def branch(index_bits: int, key: jax.Array, draw: jax.Array) -> tuple[jax.Array, ...]:
-        return tuple(_scrambled(index_bits, key, draw, dimension, replicates) for dimension in dimensions)
-
-    few = jnp.max(draw >> jnp.uint32(replicates.bit_length() - 1)) < jnp.uint32(1 << 16)
-    result: tuple[jax.Array, ...] = lax.cond(few, partial(branch, 16), partial(branch, BITS), key, draw)
+    # Points below 2^16 need half of the direction numbers; and XLA does not fuse across the choice, which keeps it from computing the bits
+    # again in every fusion that reads them.
+    few = jnp.max(draw) >> jnp.uint32(replicates.bit_length() - 1) < jnp.uint32(1 << 16)
+    branches = (partial(_scrambled, dimensions, replicates, bits) for bits in (16, BITS))
+    result: tuple[jax.Array, ...] = lax.cond(few, *branches, key, draw)
     return result

@@ -64,8 +64,8 @@ def test_no_order_where_none_saves_much():
 
 @pytest.mark.parametrize("count", [0, 1, 100, 128, 1024])
 def test_what_is_found_in_an_order_stands_in_that_of_the_rows(count):
-    row, of = jnp.arange(1024.0), jnp.asarray(RANDOM.permutation(1024), jnp.int32)
-    found = np.asarray(in_order(lambda rows: {"square": rows["row"] ** 2}, {"row": row}, of, 128, count)["square"])
+    row, of = jnp.arange(1024.0), jnp.asarray(RANDOM.permutation(1024), jnp.uint32)
+    found = np.asarray(in_order(lambda rows: {"square": rows["row"] ** 2}, {"row": row}, of, 128, jnp.uint32(count))["square"])
     solved = np.asarray(of)[: -(-count // 128) * 128]
     expected = np.zeros(1024)
     expected[solved] = solved.astype(float) ** 2

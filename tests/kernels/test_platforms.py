@@ -63,7 +63,7 @@ def test_float32_is_solved_without_float64(name: Any, study_on: Any) -> None:
     study = study_on(name, "tpu")
     inputs = {parameter: jax.ShapeDtypeStruct((256,), kind) for parameter, kind in study.inputs.items()}
     with jax.enable_x64(True):
-        solved = jax.jit(lambda parameters: study.evaluate(parameters, study.work_here).values)
+        solved = jax.jit(lambda drawn: study.evaluate(study.completed(drawn, (256,)), study.work_here).values)
         text = jax.export.export(solved, platforms=("tpu",))(inputs).mlir_module()
     assert "256xf32>" in text
     # Numbers that the program is written with may be float64 until they meet an array, which costs nothing.

@@ -11,7 +11,8 @@ from scipy import stats
 from scipy.stats import qmc
 
 from kernels.sampling import DIMENSIONS, seed_key, sobol_bits, unscrambled
-from kernels.sampling.sobol import direction_numbers, reverse_bits, sobol_table
+from kernels.sampling.indexed import STREAM_SCRAMBLE, threefry
+from kernels.sampling.sobol import direction_numbers, reverse_bits
 
 WORD = st.integers(0, 2**32 - 1)
 
@@ -59,7 +60,7 @@ def test_each_replicate_stays_a_net(log2_points: int) -> None:
     """In one dimension, and in the first two together: one point in every elementary interval of volume 1/n."""
     replicates, count = 8, 1 << log2_points
     draw = jnp.arange(replicates * count, dtype=jnp.uint32)
-    first, second = (np.asarray(sobol_bits(key_of(11), draw, dimension, replicates)).reshape(count, replicates) for dimension in (0, 1))
+    first, second = (np.asarray(bits).reshape(count, replicates) for bits in sobol_bits(key_of(11), draw, (0, 1), replicates))
     for replicate in range(replicates):
         for bits in range(log2_points + 1):
             left = first[:, replicate].astype(np.uint64) >> np.uint64(32 - bits)
@@ -75,7 +76,7 @@ def test_scrambling_is_nested(seed: int, dimension: int, differing: int, point: 
     """Words that first differ in some bit are mapped to words that first differ in that bit, whatever the seed."""
     draws = jnp.array([point, point ^ (1 << differing)], jnp.uint32)
     plain = np.asarray(unscrambled(draws, dimension)).astype(np.int64)
-    scrambled = np.asarray(sobol_bits(key_of(seed), draws, dimension, 1)).astype(np.int64)
+    scrambled = np.asarray(sobol_bits(key_of(seed), draws, (dimension,), 1)[0]).astype(np.int64)
     assert int(plain[0] ^ plain[1]).bit_length() == int(scrambled[0] ^ scrambled[1]).bit_length()
 
 
@@ -83,7 +84,7 @@ def test_scrambled_points_are_uniform_over_seeds() -> None:
     """Every point alone is uniform, and points far apart are not tied to each other, neither are dimensions or replicates."""
     keys = jnp.asarray(np.random.default_rng(3).integers(0, 2**32, (4000, 2), dtype=np.uint32))
     draws = jnp.array([0, 1, 16, 17, 48], jnp.uint32)
-    bits = jax.jit(jax.vmap(lambda key: jnp.stack([sobol_bits(key, draws, dimension, 16) for dimension in (0, 1, 5)])))(keys)
+    bits = jax.jit(jax.vmap(lambda key: jnp.stack(sobol_bits(key, draws, (0, 1, 5), 16))))(keys)
     values = (np.asarray(bits).reshape(4000, -1) + 0.5) / 2**32
     for column in values.T:
         assert stats.kstest(column, "uniform").pvalue > 1e-4
@@ -96,10 +97,25 @@ def test_scrambled_points_are_uniform_over_seeds() -> None:
                         assert abs(correlation[one, i, other, j]) < 0.075
 
 
-@pytest.mark.slow
-def test_the_table_equals_its_columns_for_near_and_far_points() -> None:
-    for start in (0, 1 << 31):
-        draw = jnp.arange(start, start + 64, dtype=jnp.uint32)
-        table = jax.jit(lambda key, draw: sobol_table(key, draw, (0, 3, 9), 4))(key_of(5), draw)
-        for column, dimension in zip(table, (0, 3, 9), strict=True):
-            np.testing.assert_array_equal(column, sobol_bits(key_of(5), draw, dimension, 4))
+def by_hand(key: jax.Array, draw: int, dimension: int, replicates: int) -> int:
+    """The bits of one draw in Python's integers."""
+    replicate, point = draw % replicates, draw // replicates
+    first, second = (int(word) for word in threefry(key, jnp.uint32(replicate), jnp.uint32(STREAM_SCRAMBLE + dimension)))
+    gray = point ^ (point >> 1)
+    word = reduce(xor, (vector for j, vector in enumerate(direction_numbers(dimension)) if (gray >> j) & 1), 0)
+    word = int(f"{word:032b}"[::-1], 2)
+    word ^= word * 0x3D20ADEA
+    word = (word + first) * (second | 1) & 0xFFFFFFFF
+    word ^= word * 0x05526C56
+    word ^= word * 0x53A22864
+    return int(f"{word & 0xFFFFFFFF:032b}"[::-1], 2)
+
+
+@pytest.mark.parametrize("start", [0, (1 << 18) - 32, 1 << 31])
+def test_bits_are_those_by_hand_for_near_and_far_points(start: int) -> None:
+    """Alone or in rows of a point's replicates: below 2^16 points and beyond, and across."""
+    draw = jnp.arange(start, start + 64, dtype=jnp.uint32)
+    bits = jax.jit(lambda draw: jnp.stack(sobol_bits(key_of(5), draw, (0, 3, 9), 4)))
+    alone = np.asarray(bits(draw))
+    np.testing.assert_array_equal(alone, [[by_hand(key_of(5), int(one), dimension, 4) for one in draw] for dimension in (0, 3, 9)])
+    np.testing.assert_array_equal(bits(draw.reshape(16, 4)), alone)

@@ -91,8 +91,8 @@ def test_the_compiler_of_a_gpu_is_given_one_kernel(name: str, precision: str) ->
     budget = replace(study.work, one_kernel=True)
     shapes = {name: jax.ShapeDtypeStruct((_LANES,), kind) for name, kind in study.inputs.items()}
 
-    def track(parameters: dict[str, jax.Array]) -> Any:
-        solution = study.model.solve(parameters, study.options, budget)
+    def track(drawn: dict[str, jax.Array]) -> Any:
+        solution = study.model.solve(study.completed(drawn, (_LANES,)), study.options, budget)
         assert isinstance(solution, clock_solution.ClockSolution)
         return integrate_in_one_kernel(solution.system, solution.stepping, float("inf"))
 
