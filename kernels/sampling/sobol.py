@@ -8,14 +8,13 @@ B. Burley, "Practical hash-based Owen scrambling" (JCGT 9(4), 2020); constants f
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kernels.in_memory import in_memory
 from kernels.sampling.indexed import STREAM_SCRAMBLE, threefry
 from kernels.sampling.joe_kuo import INITIAL_NUMBERS
 
@@ -66,13 +65,13 @@ def reverse_bits(words: jax.Array) -> jax.Array:
     return result
 
 
-def _reversed_points(point: jax.Array, dimensions: tuple[int, ...], index_bits: int = BITS) -> jax.Array:
-    """The bits of points (n,) below 2^index_bits in each dimension, (dimensions, n), least significant first: scrambling works on reversed
-    words, so one reversal is enough."""
+def _reversed_points(point: jax.Array, dimensions: tuple[int, ...]) -> jax.Array:
+    """The bits of points (n,) in each dimension, (dimensions, n), least significant first: scrambling works on reversed words, so one
+    reversal is enough."""
     gray = point ^ (point >> jnp.uint32(1))
     numbers = np.array([[_reversed(number) for number in direction_numbers(dimension)] for dimension in dimensions], np.uint32)
     word = jnp.zeros((len(dimensions), *point.shape), jnp.uint32)
-    for j in range(index_bits):
+    for j in range(BITS):
         word = jnp.where((gray & jnp.uint32(1 << j)) != jnp.uint32(0), word ^ numbers[:, j, None], word)
     return word
 
@@ -92,20 +91,6 @@ def unscrambled(point: jax.Array, dimension: int) -> jax.Array:
     return reverse_bits(_reversed_points(point, (dimension,))[0])
 
 
-def _scrambled(dimensions: tuple[int, ...], replicates: int, index_bits: int, key: jax.Array, draw: jax.Array) -> tuple[jax.Array, ...]:
-    rows = draw.ndim == 2
-    point = (draw[:, 0] if rows else draw) >> jnp.uint32(replicates.bit_length() - 1)
-    replicate = (draw[0] if rows else draw) & jnp.uint32(replicates - 1)
-    stream = jnp.array(dimensions, jnp.uint32)[:, None] + jnp.uint32(STREAM_SCRAMBLE)
-    first, second = threefry(key, replicate[None], stream)
-    first, second, word = in_memory((first, second, _reversed_points(point, dimensions, index_bits)))
-    if rows:
-        # Points innermost: they are more than replicates, and what is innermost is computed many at once.
-        first, second, word = first[:, :, None], second[:, :, None], word[:, None, :]
-    bits = in_memory(reverse_bits(_scramble_reversed(word, first, second)))
-    return tuple(of_dimension.T.ravel() for of_dimension in bits)
-
-
 def sobol_bits(key: jax.Array, draw: jax.Array, dimensions: tuple[int, ...], replicates: int) -> tuple[jax.Array, ...]:
     """32 bits for each draw in each of the dimensions, uint32 (lanes,): point draw // replicates of randomisation draw % replicates.
 
@@ -113,9 +98,21 @@ def sobol_bits(key: jax.Array, draw: jax.Array, dimensions: tuple[int, ...], rep
     uint32 (lanes,), any; or (points, replicates), in every row the replicates of one point in turn, of which each point and each scrambling
     is computed once.
     """
-    # Points below 2^16 need half of the direction numbers; and XLA does not fuse across the choice, which keeps it from computing the bits
-    # again in every fusion that reads them.
-    few = jnp.max(draw) >> jnp.uint32(replicates.bit_length() - 1) < jnp.uint32(1 << 16)
-    branches = (partial(_scrambled, dimensions, replicates, bits) for bits in (16, BITS))
-    result: tuple[jax.Array, ...] = lax.cond(few, *branches, key, draw)
-    return result
+    rows = draw.ndim == 2
+    point = (draw[:, 0] if rows else draw) >> jnp.uint32(replicates.bit_length() - 1)
+    replicate = (draw[0] if rows else draw) & jnp.uint32(replicates - 1)
+    stream = jnp.array(dimensions, jnp.uint32)[:, None] + jnp.uint32(STREAM_SCRAMBLE)
+    words = (_reversed_points(point, dimensions), *threefry(key, replicate[None], stream))
+
+    def scrambled(words: tuple[jax.Array, ...]) -> jax.Array:
+        word, first, second = words
+        if rows:
+            # Points innermost: they are more than replicates, and what is innermost is computed many at once.
+            first, second = first[:, None], second[:, None]
+        return reverse_bits(_scramble_reversed(word, first, second))
+
+    # Loops, not comprehensions: XLA does not fuse across them, and so computes neither the words nor the bits again wherever they are read.
+    bits = lax.map(scrambled, words)
+    if rows:
+        bits = lax.map(lambda of_dimension: of_dimension.T.ravel(), bits)
+    return tuple(bits[place] for place in range(len(dimensions)))
