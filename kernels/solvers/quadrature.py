@@ -14,10 +14,10 @@ are smooth but for a kink, where a panel ends.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import jax
@@ -155,7 +155,7 @@ class QuadratureSolution(Solution):
             return self.ceiling
         return jnp.full_like(self.horizon, MOST_DOUBLINGS if self.ceiling is None else jnp.inf)
 
-    @cached_property
+    @functools.cached_property
     def _panels(self) -> _Panels:
         dtype = self.horizon.dtype
         resolution = 1e-7 if self._narrow else 1e-16
@@ -218,7 +218,7 @@ class QuadratureSolution(Solution):
         edges, times, logs = walked.rows
         return _Panels(edges, times, logs, walked.place, *walked.at)
 
-    @cached_property
+    @functools.cached_property
     def _arrival(self) -> jax.Array:
         """Months to the end of software: the ceiling, or 1000 doublings; +inf where it is not met within the panels."""
         *_, edge, time, log_rate, slope = self._panels
@@ -352,7 +352,7 @@ class QuadratureSolution(Solution):
         secants = (7 if self._narrow else 14) if dated else (5 if self._narrow else 9)
         return sign_change(rising, low, high, secants, halvings)
 
-    @cached_property
+    @functools.cached_property
     def _level_at_horizon(self) -> jax.Array:
         level, _ = self.level_at(self.horizon)
         return jnp.minimum(level, MOST_DOUBLINGS) if self.ceiling is None else level
@@ -468,7 +468,7 @@ class QuadratureSolution(Solution):
         """w of a level, at most that of the last panel's end."""
         return jnp.minimum(self._coordinate(level), self._panels.last_edge)
 
-    @cached_property
+    @functools.cached_property
     def _fastest(self) -> jax.Array:
         """The level at which the pace is highest within the horizon, (lanes,)."""
         if not self.single:
@@ -500,7 +500,7 @@ class QuadratureSolution(Solution):
 
         return best_of(cost, place, used * _PARTS + 1, end)
 
-    @cached_property
+    @functools.cached_property
     def _extremes(self) -> tuple[jax.Array, jax.Array]:
         """The coordinates of the highest pace within the horizon, and of the lowest before it, of a law with several valleys."""
         fastest = self._least_of(self.log_time, self._slope_along, self._place(self._level_at_horizon))
@@ -524,20 +524,18 @@ class QuadratureSolution(Solution):
         last, fastest = self._level_at_horizon, self._fastest
         arrived = self._arrival <= self.horizon
 
-        def pace(level: jax.Array) -> jax.Array:
-            return jnp.exp(-self.log_time(self._place(level)))
-
-        at_start = pace(jnp.zeros_like(last))
-        if self.ceiling is None:
-            at_horizon = jnp.where(arrived, jnp.inf, pace(last))
-            highest = jnp.where(arrived, jnp.inf, pace(fastest))
-            date = jnp.where(arrived, self._arrival, self.date_at(fastest))
-        else:
-            at_horizon = jnp.where(arrived, 0, pace(last))
-            highest, date = pace(fastest), self.date_at(fastest)
-        lowest = jnp.minimum(at_start, at_horizon)
+        # All in one, so that the compiler meets the law once.
+        places = [self._place(jnp.stack([jnp.zeros_like(last), last, fastest]))]
         if not self.single:
-            lowest = jnp.minimum(lowest, jnp.exp(-self.log_time(self._extremes[1])))
+            places.append(self._extremes[1][None])
+        at_start, at_horizon, highest, *slowest = jnp.exp(-self.log_time(jnp.concatenate(places)))
+        date = self.date_at(fastest)
+        if self.ceiling is None:
+            at_horizon, highest = jnp.where(arrived, jnp.inf, at_horizon), jnp.where(arrived, jnp.inf, highest)
+            date = jnp.where(arrived, self._arrival, date)
+        else:
+            at_horizon = jnp.where(arrived, 0, at_horizon)
+        lowest = functools.reduce(jnp.minimum, slowest, jnp.minimum(at_start, at_horizon))
         return Paces(at_start, highest, jnp.where(jnp.isfinite(date), date, self.horizon), lowest, at_horizon)
 
     def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
@@ -550,17 +548,18 @@ class QuadratureSolution(Solution):
             return -self.log_time(w) - wanted
 
         def search() -> jax.Array:
-            w = self._sign_change(above, low, high, halvings=8, dated=True)
-            for _ in range(2):
+            def improve(_: int, w: jax.Array) -> jax.Array:
                 # Newton's method from close by: an error in this place is one in the date.
                 value, slope = jax.jvp(above, (w,), (jnp.ones_like(w),))
-                w = jnp.where(slope > 0, jnp.clip(w - value / slope, low, high), w)
-            return w
+                return jnp.where(slope > 0, jnp.clip(w - value / slope, low, high), w)
+
+            found: jax.Array = lax.fori_loop(0, 2, improve, self._sign_change(above, low, high, halvings=8, dated=True))
+            return found
 
         w = root_of(above, search, low, high)
+        at_start, met = above(jnp.stack([jnp.zeros_like(high), high])) >= 0
         if not self.single:
-            w = jnp.where(above(jnp.zeros_like(w)) >= 0, 0, w)
-        met = above(high) >= 0
+            w = jnp.where(at_start, 0, w)
         date = jnp.where(met, self.date_of_coordinate(w), jnp.inf)
         if self.ceiling is None:
             # A blow-up passes every pace.
