@@ -120,14 +120,14 @@ def test_pairs_of_options_against_the_oracle(index: Any) -> None:
 
 @pytest.fixture
 def soaked() -> Iterator[dict[str, dict[str, Any]]]:
-    """What `make soak` found, by the number of the composition; kept at once with its date, beside what others of that day found."""
+    """What `make soak` found, by the number of the composition; kept at once, each with its date, beside the others."""
     found: dict[str, dict[str, Any]] = {}
     yield found
     if found:
+        held = json.loads(SOAK_RESULT.read_text(encoding="utf-8"))["compositions"] if SOAK_RESULT.exists() else {}
         today = datetime.date.today().isoformat()
-        held = json.loads(SOAK_RESULT.read_text(encoding="utf-8")) if SOAK_RESULT.exists() else {}
-        compositions = (held["compositions"] if held.get("date") == today else {}) | found
-        record = {"date": today, "draws": 200, "relative_tolerance": 1e-7, "compositions": dict(sorted(compositions.items()))}
+        compositions = held | {number: {"date": today, **result} for number, result in found.items()}
+        record = {"draws": 200, "relative_tolerance": 1e-7, "compositions": dict(sorted(compositions.items()))}
         SOAK_RESULT.parent.mkdir(exist_ok=True)
         SOAK_RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
