@@ -7,6 +7,7 @@ them, and keeps the worst relative error of every number and the count of flags 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -144,8 +145,10 @@ class Study:
         forms = {one_kernel: solved(one_kernel) for one_kernel in (False, True)}
         try:
             forms[True]()
-        except Exception:
+        except Exception as reason:
             # Whatever this GPU, its driver or its compiler has against the kernel: the loop runs anywhere.
+            said = (str(reason) or repr(reason)).splitlines()[0]
+            warnings.warn(f"steps are taken in a compiled loop, as one kernel does not run on this GPU: {said}", stacklevel=2)
             return False
         forms[False]()
         return fastest(forms)[0]

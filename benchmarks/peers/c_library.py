@@ -11,6 +11,8 @@ from pathlib import Path
 
 FAST = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp-simd")
 """How what is timed as a peer is compiled."""
+HOW = f"compiled at {' '.join(FAST)}"
+"""The same, as a table says it."""
 
 
 def compiler() -> str | None:

@@ -23,7 +23,7 @@ from benchmarks.bare import Bare, devices
 from benchmarks.environment import cores, environment
 from benchmarks.laws import LAWS, TOLERANCE, Law
 from benchmarks.peers import scipy_laws, simd_laws
-from benchmarks.peers.c_library import compiler
+from benchmarks.peers.c_library import HOW, compiler
 from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
 from benchmarks.studies import Precision
@@ -205,7 +205,7 @@ def _by_hand(law: Law, drawn: NDArray[Any], precision: Precision, budget: Any) -
     same = not budget.tolerance or budget.tolerance > 1e-7
     if same and compiler() is not None and law.name in simd_laws.LAWS:
         peer = simd_laws.SimdLaw(law, drawn, precision, budget, cores())
-        yield peer.run, peer.answers, peer.lanes, "the kernel's panels or steps, compiled at -O3 -march=native -ffast-math"
+        yield peer.run, peer.answers, peer.lanes, f"the kernel's panels or steps, {HOW}"
 
 
 def diffrax_candidates(

@@ -23,7 +23,7 @@ from benchmarks.bare import Bare, Batches, devices
 from benchmarks.environment import cores, environment
 from benchmarks.laws import TOLERANCE
 from benchmarks.peers import numpy_lorenz, numpy_noise
-from benchmarks.peers.c_library import compiler
+from benchmarks.peers.c_library import HOW, compiler
 from benchmarks.peers.scipy_in_time import ScipyInTime
 from benchmarks.peers.scipy_laws import ScipyLaw
 from benchmarks.peers.simd_laws import SimdLaw
@@ -34,7 +34,6 @@ from benchmarks.studies import Precision
 from benchmarks.suites.laws import SOLVERS, worst_error
 from benchmarks.timing import interleaved, rates, ratio, spread
 
-_FLAGS = "-O3 -march=native -ffast-math"
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 _COLUMNS = (
     Column("what", "kernel or peer"),
@@ -119,7 +118,7 @@ def _lorenz(precision: Precision, size: _Size, on: list[Any]) -> Table:
     contenders = {"kernel": on_devices(lorenz.by_kernel, rho, "the clock's Runge–Kutta step, in time")}
     if compiler() is not None:
         by_hand = SimdLorenz(rho, cores())
-        contenders["C, by hand"] = one(by_hand.run, by_hand.run, by_hand.lanes, f"compiled at {_FLAGS}")
+        contenders["C, by hand"] = one(by_hand.run, by_hand.run, by_hand.lanes, HOW)
     if _installed("numba"):
         from benchmarks.peers import numba_lorenz
 
@@ -193,7 +192,7 @@ def _blow_up(precision: Precision, size: _Size, on: list[Any]) -> Table:
     if compiler() is not None:
         by_hand = SimdLaw(law, drawn, precision, study.work, cores())
         contenders["C, by hand, over software"] = _Contender(
-            by_hand.run, by_hand.lanes, error(by_hand.answers()), blow_up.points(study), "the kernel's points, compiled at " + _FLAGS
+            by_hand.run, by_hand.lanes, error(by_hand.answers()), blow_up.points(study), f"the kernel's points, {HOW}"
         )
     if _installed("numba"):
         contenders["numba, over software"] = _best(by_numba(), precision)
@@ -230,7 +229,7 @@ def _noise(precision: Precision, size: _Size, on: list[Any]) -> Table:
     }
     if compiler() is not None:
         by_hand = SimdNoise(given, cores())
-        how = f"Euler–Maruyama, xoroshiro128+ and normals of Box and Muller, compiled at {_FLAGS}"
+        how = f"Euler–Maruyama, xoroshiro128+ and normals of Box and Muller, {HOW}"
         contenders["C, by hand"] = one(by_hand.run, by_hand.run(), how)
     if _installed("numba"):
         from benchmarks.peers import numba_noise
