@@ -72,8 +72,10 @@ class Design:
 
     def bits(self, key: jax.Array, draw: jax.Array, dimensions: tuple[int, ...]) -> Sequence[jax.Array]:
         """The sampler's 32 bits for each draw in each of the dimensions, uint32 of shape (lanes,)."""
+        # XLA takes a loop of one round for none, and then no end of time over what it fuses: one dimension is drawn twice.
+        looped = dimensions * 2 if len(dimensions) == 1 else dimensions
         if self.sampler == "sobol":
-            return sobol_bits(key, draw, dimensions, self.replicates)
+            return sobol_bits(key, draw, looped, self.replicates)[: len(dimensions)]
         draw = draw.ravel()
 
         def one(dimension: jax.Array) -> jax.Array:
@@ -82,7 +84,7 @@ class Design:
             return random_bits(key, draw, dimension)
 
         # A loop, not a comprehension: XLA does not fuse across it, and so does not compute the bits again in every fusion that reads them.
-        table = lax.map(one, np.array(dimensions, np.uint32))
+        table = lax.map(one, np.array(looped, np.uint32))
         return [table[place] for place in range(len(dimensions))]
 
     def tails(self, key: jax.Array, draw: jax.Array, dtype: DTypeLike) -> dict[str, Tail]:

@@ -86,6 +86,23 @@ def test_draws_do_not_depend_on_how_they_are_grouped(sampler: str) -> None:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.slow
+def test_draws_in_rows_are_the_same_draws(sampler: str, count: int) -> None:
+    """Of one parameter, too, which the compiler would not end with if its loop were of one round."""
+    design = Design(sampler, 4, 256, FOUR[:count])
+    alone, in_rows = (
+        jax.jit(lambda draw, rows=rows: design.parameters(jnp.asarray(seed_key(7)), design.in_rows(draw) if rows else draw, jnp.float32))(
+            jnp.arange(512, 1536, dtype=jnp.uint32)
+        )
+        for rows in (False, True)
+    )
+    assert list(alone) == [name for name, _ in FOUR[:count]]
+    for name, values in alone.items():
+        np.testing.assert_array_equal(values, in_rows[name])
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.slow
 def test_float64_draws_are_the_same_draws(sampler: str) -> None:
     design = Design(sampler, 16, 1024, (*FOUR, ("e", Normal(5.0, 1.0)), ("f", Discrete((1.0, 4.0), (1, 2)))))
