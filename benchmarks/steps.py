@@ -72,7 +72,7 @@ class _Drawn:
         def block(key: jax.Array, first: jax.Array) -> jax.Array:
             parameters = study.parameters(key, study.design.in_rows(first + jnp.arange(width, dtype=jnp.uint32)), jnp.zeros(0, study.dtype))
             if alike:
-                drawn = {name: parameters[name] for name in study.varying}
+                drawn = {name: parameters[name] for name in study.inputs}
                 found = study.evaluate_alike(drawn, jnp.ones(width, bool), alike)
             else:
                 found = study.evaluate(parameters, study.work_here).rows

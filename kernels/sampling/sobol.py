@@ -96,7 +96,7 @@ def sobol_bits(key: jax.Array, draw: jax.Array, dimensions: tuple[int, ...], rep
 
     `replicates` is a power of two. Every (key, replicate, dimension) has its own scrambling, so replicates are independent. `draw` is
     uint32 (lanes,), any; or (points, replicates), in every row the replicates of one point in turn, of which each point and each scrambling
-    is computed once.
+    is computed once. In rows, ask for two dimensions or more: of one, the compiler makes no loop, and does not end.
     """
     rows = draw.ndim == 2
     point = (draw[:, 0] if rows else draw) >> jnp.uint32(replicates.bit_length() - 1)
