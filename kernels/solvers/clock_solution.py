@@ -56,6 +56,44 @@ class _Place(NamedTuple):
     in_time: jax.Array
 
 
+class _Height(NamedTuple):
+    """Something that changes along the steps, (…, lanes) all: at both ends of a step, how it changes there over a step like it, and about
+    how high it is at most and at which share of the step."""
+
+    start: jax.Array
+    end: jax.Array
+    first: jax.Array
+    final: jax.Array
+    summit: jax.Array
+    share: jax.Array
+
+    @property
+    def is_humped(self) -> jax.Array:
+        """Whether it rises at the start of the step and falls at its end."""
+        return (self.first > 0) & (self.final < 0)
+
+
+def _height(start: jax.Array, end: jax.Array, first: jax.Array, final: jax.Array) -> _Height:
+    """With the summit of the cubic through both ends, or else the higher end."""
+    cubic, square = 2 * (start - end) + first + final, 3 * (end - start) - 2 * first - final
+    root = jnp.sqrt(jnp.maximum(square * square - 3 * cubic * first, 0)) - square
+    humped = (first > 0) & (final < 0)
+    share = jnp.where(humped, jnp.clip(first / jnp.where(root > 0, root, 1), 0, 1), (end > start).astype(start.dtype))
+    between = start + share * (first + share * (square + share * cubic))
+    return _Height(start, end, first, final, jnp.maximum(jnp.maximum(start, end), jnp.where(humped, between, -jnp.inf)), share)
+
+
+class _Heights(NamedTuple):
+    """The two `_heights` of all steps: which step has the highest of each and how it goes there, (2, lanes); each at the first start and at
+    the last end; and all that is known of the first, the pace, (steps, lanes), in rows of which those after the last step are empty."""
+
+    step: jax.Array
+    highest: _Height
+    at_start: jax.Array
+    at_end: jax.Array
+    pace: _Height
+
+
 @dataclass(frozen=True)
 class ClockSolution(Solution):
     """`system` stepped by `stepping`, beyond `furthest` doublings only if something else is asked."""
@@ -216,50 +254,53 @@ class ClockSolution(Solution):
     # --- paces -----------------------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _steps(self) -> _Place:
-        """All steps, (steps, lanes); those that were not taken have no length and the state of the start."""
-        track = self._track
-        number = jnp.arange(len(track.stride), dtype=jnp.int32)[:, None]
+    def _heights_of_steps(self) -> _Heights:
+        """`_heights` of all steps. What is not asked of it takes no part in the program."""
+        track, like = self._track, self.horizon
 
-        def held(rows: tuple[jax.Array, ...], last: jax.Array) -> tuple[jax.Array, ...]:
-            return tuple(jnp.where(number <= last, row, row[0]) for row in rows)
-
-        # The last row is the final state, with no step after it.
-        states, before = held(track.states, track.used), held(track.before, track.used - 1)
-        ends = (jnp.concatenate([states[0][1:], states[0][-1:]]), *before)
-        stride = jnp.where(number < track.used, track.stride, 0)
-        ends = tuple(jnp.where(stride == 0, state, end) for state, end in zip(states, ends, strict=True))
-        return _Place(states, ends, held(track.memories, track.used), jnp.abs(stride), stride < 0)
-
-    @cached_property
-    def _heights_of_steps(self) -> tuple[jax.Array, jax.Array]:
-        """`_heights` at the starts and ends of all steps, and how they change over a step like the one there, each (2, 2, steps, lanes)."""
-        steps, used = self._steps, self._track.used
-
-        def at_both_ends(step: _Place) -> tuple[jax.Array, jax.Array]:
+        def of_step(step: _Place) -> _Height:
             both = tuple(jnp.stack(pair) for pair in zip(step.state, step.end, strict=True))
             rates = self.system.rates(both, step.memory)
             constant = clock_rate(self.system, tuple(rate[0] for rate in rates))
             slopes = tuple(slope * step.stride for slope in self._slopes(step, rates, constant))
             (governed, before), rising = jax.jvp(lambda *at: self.system.log_paces(at, step.memory), both, slopes)
-            return jnp.stack([governed, -before]), jnp.stack([rising[0], -rising[1]])
+            pairs = zip((governed, rising[0]), (-before, -rising[1]), strict=True)
+            heights, changes = (jnp.stack(pair, axis=1) for pair in pairs)
+            return _height(*heights, *changes)
 
-        def one(index: jax.Array, found: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            step = jax.tree.map(lambda row: lax.dynamic_index_in_dim(row, index, 0, keepdims=False), steps)
-            rows = zip(found, at_both_ends(step), strict=True)
-            heights, slopes = (lax.dynamic_update_index_in_dim(kept, row, index, 2) for kept, row in rows)
-            return heights, slopes
+        def one(index: jax.Array, found: _Heights) -> _Heights:
+            here = of_step(self._step(index))
+            # A height that is not a number stays.
+            higher = (index == 0) | (here.summit > found.highest.summit) | jnp.isnan(here.summit)
+            return _Heights(
+                step=jnp.where(higher, index, found.step),
+                highest=_Height(*(jnp.where(higher, new, old) for new, old in zip(here, found.highest, strict=True))),
+                at_start=jnp.where(index == 0, here.start, found.at_start),
+                at_end=here.start,
+                pace=_Height(
+                    *(lax.dynamic_update_index_in_dim(rows, row[0], index, 0) for rows, row in zip(found.pace, here, strict=True))
+                ),
+            )
 
-        def stand(index: jax.Array, heights: jax.Array) -> jax.Array:
-            still = jnp.broadcast_to(heights[:, :1, 0], heights[:, :, 0].shape)
-            updated: jax.Array = lax.dynamic_update_index_in_dim(heights, still, index, 2)
-            return updated
+        nothing = jnp.zeros((2, *like.shape), like.dtype)
+        rows = jnp.zeros((len(track.stride), *like.shape), like.dtype)
+        begin = _Heights(nothing.astype(jnp.int32), _Height(*[nothing] * 6), nothing, nothing, _Height(*[rows] * 6))
+        found: _Heights = lax.fori_loop(0, track.used + 1, one, begin)
+        return found
 
-        nothing = jnp.zeros((2, 2, *steps.stride.shape), steps.stride.dtype)
-        heights, slopes = lax.fori_loop(0, used + 1, one, (nothing, nothing))
-        # Steps that were not taken stand at the start.
-        heights = lax.fori_loop(used + 1, len(steps.stride), stand, heights)
-        return heights, slopes
+    def _step(self, index: jax.Array) -> _Place:
+        """One step of all trajectories, each (lanes,); after the last they stand where they are."""
+        track = self._track
+
+        def row(rows: jax.Array, number: jax.Array) -> jax.Array:
+            held: jax.Array = lax.dynamic_index_in_dim(rows, number, 0, keepdims=False)
+            return held
+
+        state = tuple(row(rows, index) for rows in track.states)
+        stride = jnp.where(index < track.used, row(track.stride, index), 0)
+        after = (row(track.states[0], jnp.minimum(index + 1, track.used)), *(row(rows, index) for rows in track.before))
+        end = tuple(jnp.where(stride == 0, value, later) for value, later in zip(state, after, strict=True))
+        return _Place(state, end, tuple(row(rows, index) for rows in track.memories), jnp.abs(stride), stride < 0)
 
     def _heights(self, state: State, memory: Memory) -> jax.Array:
         """ln of the pace, and of how slow it would be before policy, (2, lanes), of states of that shape."""
@@ -276,31 +317,20 @@ class ClockSolution(Solution):
     @cached_property
     def _extremes(self) -> tuple[jax.Array, jax.Array, jax.Array, _Place]:
         """The highest of `_heights`, their months, and where in which steps they lie; each (2, lanes)."""
-        heights, slopes = self._heights_of_steps
-        (start, end), (first, final) = (jnp.moveaxis(rows, 1, 0) for rows in (heights, slopes))
-        # Between the ends of a step there may be a higher one still: the summit of the cubic through them says in which.
-        cubic, square = 2 * (start - end) + first + final, 3 * (end - start) - 2 * first - final
-        root = jnp.sqrt(jnp.maximum(square * square - 3 * cubic * first, 0)) - square
-        inside = (first > 0) & (final < 0) & (self._steps.stride > 0)
-        share = jnp.where(inside, jnp.clip(first / jnp.where(root > 0, root, 1), 0, 1), 0)
-        summits = start + share * (first + share * (square + share * cubic))
-        highest = jnp.maximum(jnp.maximum(start, end), jnp.where(inside, summits, -jnp.inf))
-        best = jnp.argmax(highest, axis=1).astype(jnp.int32)
-
-        def pick(rows: jax.Array) -> jax.Array:
-            return jnp.take_along_axis(jnp.broadcast_to(rows, start.shape), best[:, None], axis=1, mode="clip")[:, 0]
-
-        place = jax.tree.map(pick, self._steps)
-        begins = pick(start) >= pick(end)
-        value, month = jnp.maximum(pick(start), pick(end)), jnp.where(begins, place.state[0], place.end[0])
+        found = self._heights_of_steps.highest
+        place = self._place(self._heights_of_steps.step)
+        begins = found.start >= found.end
+        value, month = jnp.maximum(found.start, found.end), jnp.where(begins, place.state[0], place.end[0])
         zero = jnp.zeros_like(month)
-        at_low, at_high, inside = pick(first), pick(final), pick(inside)
+        inside = found.is_humped
 
         def falling(share: jax.Array) -> jax.Array:
             return -self._rising(place, share)
 
         def search() -> jax.Array:
-            return illinois(falling, zero, zero + 1, jnp.minimum(-at_low, 0), jnp.maximum(-at_high, 0), self._secants)
+            # Of a summit the height is asked, which hardly changes around it.
+            secants = 5 if value.dtype == jnp.float32 else 8
+            return illinois(falling, zero, zero + 1, jnp.minimum(-found.first, 0), jnp.maximum(-found.final, 0), secants)
 
         share = root_of(falling, search, zero, zero + 1)
         at_summit, _ = self._along(place, share * place.stride)
@@ -310,9 +340,9 @@ class ClockSolution(Solution):
 
     def paces(self) -> Paces:
         track = self._track
-        slow = -self._heights_of_steps[0][1, 0]
+        # Before policy.
+        at_start, at_end = -self._heights_of_steps.at_start[1], -self._heights_of_steps.at_end[1]
         (highest, slowest), (date, _), _, _ = self._extremes
-        at_end = self._final(slow)
         arrived = track.arrival <= self.horizon
         if self.system.ceiling is None:
             # A blow-up.
@@ -320,21 +350,26 @@ class ClockSolution(Solution):
             at_end = jnp.where(arrived, jnp.inf, at_end)
         else:
             slowest, at_end = jnp.where(arrived, jnp.inf, slowest), jnp.where(arrived, -jnp.inf, at_end)
-        return Paces(jnp.exp(slow[0]), jnp.exp(highest), date, jnp.exp(-slowest), jnp.exp(at_end))
+        return Paces(jnp.exp(at_start), jnp.exp(highest), date, jnp.exp(-slowest), jnp.exp(at_end))
 
     def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
         wanted = log_of_met(jnp.stack([jnp.broadcast_to(pace, self.horizon.shape) for pace in paces]))
-        at_start, at_end = self._heights_of_steps[0][0]
         highest, peak_share, peak_place = jax.tree.map(lambda leaf: leaf[0], (self._extremes[0], *self._extremes[2:]))
-        met = jax.vmap(lambda one: (at_start >= one) | (at_end >= one))(wanted)
-        known = jnp.any(met, axis=1)
-        index = jnp.argmax(met, axis=1).astype(jnp.int32)
-        at_once = jnp.take_along_axis(at_start, index, axis=0, mode="clip") >= wanted
-        # The pace may pass it within the step of the peak alone.
+        steps = self._heights_of_steps.pace
+
+        def visit(index: jax.Array, first: jax.Array) -> jax.Array:
+            summit = lax.dynamic_index_in_dim(steps.summit, index, 0, keepdims=False)
+            return jnp.where((first < 0) & (summit >= wanted), index, first)
+
+        met = lax.fori_loop(0, self._track.used + 1, visit, jnp.full(wanted.shape, -1, jnp.int32))
+        known, index = met >= 0, jnp.maximum(met, 0)
+        start, end, share = (at_places(row, places(index)) for row in (steps.start, steps.end, steps.share))
+        at_once = start >= wanted
+        # A summit is known to the last digit only where it is the highest.
         peak = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, wanted.shape), peak_place)
         place = jax.tree.map(partial(jnp.where, known), self._place(index), peak)
         low = jnp.zeros_like(wanted)
-        high = jnp.where(known, 1, peak_share)
+        high = jnp.where(known, jnp.where(end >= wanted, 1, share), peak_share)
 
         def miss(share: jax.Array) -> jax.Array:
             return self.system.log_paces(self._along(place, share * place.stride)[0], place.memory)[0] - wanted
@@ -355,23 +390,18 @@ class ClockSolution(Solution):
 
     @cached_property
     def _pieces(self) -> Pieces:
-        steps, track = self._steps, self._track
-        start, end = self._heights_of_steps[0][0]
+        track, pace = self._track, self._heights_of_steps.pace
         # Software that stands still counts as slow.
-        slow = jnp.minimum(-jnp.stack([start, end]), 60.0)
-        taken = jnp.where(steps.stride > 0, track.elapsed, 0)
-        level, after = (self._level_of(at[1]) for at in (steps.state, steps.end))
-        pieces = Pieces(level, after, steps.state[0], taken, slow[0], slow[1])
+        start, end = (jnp.minimum(-row, 60.0) for row in (pace.start, pace.end))
+        level, after = (self._level_of(at) for at in (track.states[1], track.before[0]))
+        pieces = Pieces(level, after, track.states[0], track.elapsed, start, end)
         if not self.system.leaps:
             return pieces
-        number = jnp.arange(len(taken), dtype=jnp.int32)[:, None]
-        landing = self._level_of(jnp.concatenate([track.states[1][1:], track.states[1][-1:]]))
-        nothing = jnp.zeros_like(taken)
-        leap = Pieces(
-            after, jnp.where(number < track.used, jnp.maximum(landing, after), after), steps.end[0], nothing, *(2 * (nothing + LEAP,))
-        )
+        landing, landed = (jnp.concatenate([row[1:], row[-1:]]) for row in (self._level_of(track.states[1]), track.states[0]))
+        nothing = jnp.zeros_like(level)
+        leap = Pieces(after, jnp.maximum(landing, after), landed, nothing, *(2 * (nothing + LEAP,)))
         # After every step what its end adds at once.
-        return Pieces(*(jnp.stack(pair, axis=1).reshape(-1, *taken.shape[1:]) for pair in zip(pieces, leap, strict=True)))
+        return Pieces(*(jnp.stack(pair, axis=1).reshape(-1, *level.shape[1:]) for pair in zip(pieces, leap, strict=True)))
 
     def _level_of(self, coordinate: jax.Array) -> jax.Array:
         return jnp.minimum(self.system.level(coordinate), MOST_DOUBLINGS)
@@ -399,7 +429,7 @@ class ClockSolution(Solution):
             return paces[0] - paces[1]
 
         # What is known between the steps may have put it into the wrong one of two that touch.
-        middle = sign_change(rising, stretch.low_beside, stretch.high_beside, 6 if amount.dtype == jnp.float32 else 9, halvings=2)
+        middle = sign_change(rising, stretch.low_beside, stretch.high_beside, 4 if amount.dtype == jnp.float32 else 9, halvings=2)
         middle = lax.stop_gradient(middle)
         known, found = jnp.stack([stretch.first, stretch.last]) // each, steps_of(ends_of(middle))
         ends = jnp.stack([ends_of(start) for start in (stretch.low, middle, stretch.high)], axis=1)

@@ -15,6 +15,7 @@ import pytest
 from scipy.optimize import brentq
 
 from kernels.solvers.clock import Memory, Stepping, System, Track, integrate
+from kernels.solvers.clock_solution import ClockSolution, SoftwareSystem
 from kernels.solvers.step import State
 from tests.compiling import cheaply
 
@@ -57,6 +58,23 @@ class Plain(System):
 
     def at_crossings(self, state: State, memory: Memory, which: tuple[jax.Array, ...]) -> tuple[State, Memory]:
         return state, memory
+
+
+class Waves(Plain, SoftwareSystem):
+    """A pace of its own in time, whose waves grow."""
+
+    ceiling: None = None
+    leaps: bool = False
+
+    def coordinate(self, level: jax.Array) -> jax.Array:
+        return level
+
+    def level(self, coordinate: jax.Array) -> jax.Array:
+        return coordinate
+
+    def log_paces(self, state: State, memory: Memory) -> tuple[jax.Array, jax.Array]:
+        pace = jnp.log(self.rates(state, memory)[0])
+        return pace, pace
 
 
 class Paused(Plain):
@@ -301,3 +319,21 @@ def test_order_through_arrival(order: Any, tolerances: Any) -> None:
         steps.append(int(np.sum(track.stride[: int(track.used)] != 0)))
         assert errors[-1] < 100 * tolerance
     assert _fitted(errors, steps) > order - 1.5, (errors, steps)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_pace_is_first_met_on_a_wave_between_two_steps_though_a_later_one_is_higher(precision: Any) -> None:
+    def log_pace(month: Any, xp: Any = math) -> Any:
+        return 0.3 * xp.sin(month) + 0.04 * month
+
+    summits = [math.acos(-0.04 / 0.3) + 2 * math.pi * wave for wave in range(3)]
+    thresholds = np.array([log_pace(summit) - below for summit in summits for below in (3e-2, 1e-2, 3e-3, 1e-3, 3e-4)])
+    exact = [
+        brentq(lambda month, wanted=wanted: log_pace(month) - wanted, max(summit - 1.5, 0), summit)
+        for wanted, summit in zip(thresholds, np.repeat(summits, 5), strict=True)
+    ]
+    system = Waves(jnp.full(8, 24.0, precision), jnp.ones(8, precision), lambda month, *_: jnp.exp(log_pace(month, jnp)))
+    # Steps as long as the waves are broad.
+    solution = ClockSolution(system, Stepping(200, 1e-4), system.horizon, math.inf)
+    dates = np.asarray(solution.first_dates_at_pace(tuple(jnp.asarray(np.exp(thresholds), precision))))
+    assert dates == pytest.approx(np.repeat(np.array(exact)[:, None], 8, axis=1), rel=2e-3)
