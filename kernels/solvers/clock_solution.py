@@ -422,10 +422,22 @@ class ClockSolution(Solution):
         def inside(place: _Place, ends: jax.Array) -> jax.Array:
             return jnp.clip(ends, place.state[1], place.end[1])
 
+        def added(place: _Place, ends: jax.Array) -> State:
+            """What a step as far as to a coordinate adds to the state, taken in the coordinate."""
+            step = take_step(
+                self.stepping.tableau,
+                partial(self._rates, place.memory),
+                lambda found: jnp.maximum(found[0], jnp.asarray(1e-30, amount.dtype)),
+                place.state,
+                inside(place, ends) - place.state[1],
+            )
+            return step.added
+
         def rising(start: jax.Array) -> jax.Array:
             ends = ends_of(start)
             place = self._place(steps_of(ends))
-            paces = self.system.log_paces(self._reach(place, inside(place, ends), axis=1), place.memory)[0]
+            state = tuple(value + more for value, more in zip(place.state, added(place, ends), strict=True))
+            paces = self.system.log_paces(state, place.memory)[0]
             return paces[0] - paces[1]
 
         # What is known between the steps may have put it into the wrong one of two that touch.
@@ -437,16 +449,9 @@ class ClockSolution(Solution):
         # (2, 3, lanes): both ends of three windows.
         flat = self._place(steps.reshape(6, -1))
         place: _Place = jax.tree.map(lambda row: row.reshape(steps.shape), flat)
-        step = take_step(
-            self.stepping.tableau,
-            partial(self._rates, place.memory),
-            lambda found: jnp.maximum(found[0], jnp.asarray(1e-30, amount.dtype)),
-            place.state,
-            inside(place, ends) - place.state[1],
-        )
         number = jnp.arange(len(self._track.elapsed), dtype=jnp.int32)[:, None, None]
         elapsed = self._track.elapsed[:, None]
         between = jnp.sum(jnp.where((number >= steps[0]) & (number < steps[1]), elapsed, 0), axis=0)
         whole = at_places(self._track.elapsed, places(steps))
-        begun, ended = jnp.where(ends >= place.end[1], whole, step.added[0])
+        begun, ended = jnp.where(ends >= place.end[1], whole, added(place, ends)[0])
         return jnp.maximum(jnp.min(between + ended - begun, axis=0), 0)
