@@ -23,7 +23,7 @@ from kernels.in_memory import in_memory
 from kernels.law import governance, hardware, noise, training
 from kernels.law.bare_law import BareLaw
 from kernels.solvers.clock import Memory
-from kernels.solvers.clock_solution import SoftwareSystem
+from kernels.solvers.clock_dense import SoftwareSystem
 from kernels.solvers.solution import MOST_DOUBLINGS
 from kernels.solvers.step import State
 

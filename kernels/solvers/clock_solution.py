@@ -1,12 +1,7 @@
-"""The dense solution of the mixed clock: questions between the steps are answered by a shorter step of the same kind from the one before.
-
-A date of a level, or a level at a time, is found in two steps: to where the cubic through both ends of the step puts it, and from there
-in software, or in time, itself, which ends on it exactly. Both have the order of the solver.
-"""
+"""What a law in the mixed clock is asked: dates, levels, paces and windows."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -15,45 +10,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kernels.in_memory import in_memory
 from kernels.in_turn import in_turn
-from kernels.solvers.clock import Memory, Stepping, System, Track, clock_rate, integrate
-from kernels.solvers.one_kernel import integrate_in_one_kernel
-from kernels.solvers.rows import at_places, count_before, places
-from kernels.solvers.search import cubic_zero, illinois, root_of, sign_change
-from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
+from kernels.solvers.clock import Memory, clock_rate
+from kernels.solvers.clock_dense import DenseClock, Place
+from kernels.solvers.rows import at_places, places
+from kernels.solvers.search import illinois, root_of, sign_change
+from kernels.solvers.solution import MOST_DOUBLINGS, Paces, log_of_met
 from kernels.solvers.step import State, take_step
 from kernels.solvers.windows import LEAP, Pieces, fastest_stretch
-
-
-class SoftwareSystem(System):
-    """A system whose coordinate stands for doublings of software."""
-
-    ceiling: jax.Array | None
-    leaps: bool
-    """Whether the coordinate can jump at a known time."""
-
-    @abstractmethod
-    def coordinate(self, level: jax.Array) -> jax.Array:
-        """The coordinate of a level in doublings."""
-
-    @abstractmethod
-    def level(self, coordinate: jax.Array) -> jax.Array:
-        """The level in doublings at a coordinate."""
-
-    @abstractmethod
-    def log_paces(self, state: State, memory: Memory) -> tuple[jax.Array, jax.Array]:
-        """ln of the pace in doublings a month, as it is and before policy."""
-
-
-class _Place(NamedTuple):
-    """A step that was taken: state at its start and end, memory, stride, and whether it was taken in time."""
-
-    state: State
-    end: State
-    memory: Memory
-    stride: jax.Array
-    in_time: jax.Array
 
 
 class _Height(NamedTuple):
@@ -95,107 +59,8 @@ class _Heights(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ClockSolution(Solution):
-    """`system` stepped by `stepping`, beyond `furthest` doublings only if something else is asked."""
-
-    system: SoftwareSystem
-    stepping: Stepping
-    horizon: jax.Array
-    furthest: float
-
-    @cached_property
-    def _track(self) -> Track:
-        goal = float("inf") if self.system.ceiling is not None else self.furthest
-        if self.stepping.one_kernel:
-            return integrate_in_one_kernel(self.system, self.stepping, goal, interpret=jax.default_backend() == "cpu")
-        return integrate(self.system, self.stepping, goal)
-
-    @property
-    def cut_off(self) -> jax.Array:  # type: ignore[override]
-        return self._track.unfinished
-
-    @property
-    def steps_taken(self) -> jax.Array:
-        """Steps up to the last of each trajectory, those taken again included, (lanes,) int32."""
-        number = jnp.arange(len(self._track.stride), dtype=jnp.int32)[:, None]
-        taken = (number < self._track.used) & (self._track.stride != 0)
-        return jnp.max(jnp.where(taken, number + 1, 0), axis=0)
-
-    # --- between the steps -----------------------------------------------------------------------------------------------------------
-
-    def _place(self, index: jax.Array) -> _Place:
-        """The steps with these numbers, each (…, lanes)."""
-        track, here = self._track, places(index)
-
-        def pick(row: jax.Array) -> jax.Array:
-            return at_places(row, here)
-
-        stride = pick(track.stride)
-        after = at_places(track.states[0], places(jnp.minimum(index + 1, track.used)))
-        end = (after, *(pick(row) for row in track.before))
-        state, memory = tuple(pick(row) for row in track.states), tuple(pick(row) for row in track.memories)
-        return _Place(state, end, memory, jnp.abs(stride), stride < 0)
-
-    def _last_before(self, keys: jax.Array, key: jax.Array, strictly: bool = False) -> jax.Array:
-        """The number of the last step whose key is at most (`strictly`: below) `key` (…, lanes), int32."""
-        return jnp.maximum(count_before(keys, in_memory(key), strictly) - 1, 0)
-
-    def _along(self, place: _Place, stride: jax.Array) -> tuple[State, jax.Array]:
-        """The state after part of a step, and what the clock goes by there if the step is taken in time."""
-        rates = partial(self._rates, place.memory)
-        constant = clock_rate(self.system, rates(place.state))
-        step = take_step(
-            self.stepping.tableau,
-            rates,
-            lambda found: jnp.where(place.in_time, constant, clock_rate(self.system, found)),
-            place.state,
-            stride,
-        )
-        return tuple(value + more for value, more in zip(place.state, step.added, strict=True)), constant
-
-    def _rates(self, memory: Memory, state: State) -> State:
-        return self.system.rates(state, memory)
-
-    def _slopes(self, place: _Place, rates: State, constant: jax.Array) -> State:
-        """How the states change along a step, of their rates."""
-        unit = jnp.where(place.in_time, constant, clock_rate(self.system, rates))
-        return (1 / unit, *(rate / unit for rate in rates))
-
-    def _reach(self, place: _Place, wanted: jax.Array, axis: int) -> State:
-        """The state of a step at which the state variable `axis`, time (0) or the coordinate (1), is as wanted."""
-        both = tuple(jnp.stack(pair) for pair in zip(place.state, place.end, strict=True))
-        rates = jax.vmap(partial(self._rates, place.memory))(both)
-        constant = clock_rate(self.system, tuple(rate[0] for rate in rates))
-
-        def unit(found: State) -> jax.Array:
-            return jnp.where(place.in_time, constant, clock_rate(self.system, found))
-
-        first, final = jax.vmap(lambda found: (1 if axis == 0 else found[0]) / unit(found))(rates) * place.stride
-        low, high = place.state[axis], place.end[axis]
-        rise = high - low
-        share = cubic_zero(low - wanted, first, high - wanted, final, 6)
-
-        def in_it(found: State) -> jax.Array:
-            """What the rest of the way is measured in: the variable itself."""
-            return jnp.ones_like(wanted) if axis == 0 else jnp.maximum(found[0], jnp.asarray(1e-30, wanted.dtype))
-
-        def go(leg: jax.Array, state: State) -> State:
-            # No further than the step itself reaches: there is none to take in a pause.
-            rest = jnp.where(rise > 0, jnp.clip(wanted - state[axis], -jnp.abs(rise), jnp.abs(rise)), 0)
-            step = take_step(
-                self.stepping.tableau,
-                partial(self._rates, place.memory),
-                lambda found: jnp.where(leg == 0, unit(found), in_it(found)),
-                state,
-                jnp.where(leg == 0, share * place.stride, rest),
-            )
-            return tuple(value + more for value, more in zip(state, step.added, strict=True))
-
-        # To about there along the step, and the rest; a loop, so that the compiler meets the law once.
-        state: State = lax.fori_loop(0, 2, go, tuple(jnp.broadcast_to(value, wanted.shape) for value in place.state))
-        return state
-
-    # --- questions -------------------------------------------------------------------------------------------------------------------
+class ClockSolution(DenseClock):
+    """What a law is asked; `DenseClock` says what it is given by."""
 
     def _coordinates(self, levels: tuple[float | jax.Array, ...]) -> jax.Array:
         rows = [jnp.broadcast_to(jnp.asarray(level, self.horizon.dtype), self.horizon.shape) for level in levels]
@@ -216,11 +81,6 @@ class ClockSolution(Solution):
         beyond = levels > (MOST_DOUBLINGS if self.system.ceiling is None else self.system.ceiling)
         date = jnp.where(inside, date, jnp.where(beyond, jnp.inf, track.arrival))
         return jnp.where(date > self.horizon, jnp.inf, date)
-
-    def _final(self, row: jax.Array) -> jax.Array:
-        """A row at the end of the trajectories, (lanes,)."""
-        final: jax.Array = lax.dynamic_index_in_dim(row, self._track.used, 0, keepdims=False)
-        return final
 
     def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
         rows = [jnp.broadcast_to(jnp.asarray(time, self.horizon.dtype), self.horizon.shape) for time in times]
@@ -258,7 +118,7 @@ class ClockSolution(Solution):
         """`_heights` of all steps. What is not asked of it takes no part in the program."""
         track, like = self._track, self.horizon
 
-        def of_step(step: _Place) -> _Height:
+        def of_step(step: Place) -> _Height:
             both = tuple(jnp.stack(pair) for pair in zip(step.state, step.end, strict=True))
             rates = self.system.rates(both, step.memory)
             constant = clock_rate(self.system, tuple(rate[0] for rate in rates))
@@ -288,26 +148,12 @@ class ClockSolution(Solution):
         found: _Heights = lax.fori_loop(0, track.used + 1, one, begin)
         return found
 
-    def _step(self, index: jax.Array) -> _Place:
-        """One step of all trajectories, each (lanes,); after the last they stand where they are."""
-        track = self._track
-
-        def row(rows: jax.Array, number: jax.Array) -> jax.Array:
-            held: jax.Array = lax.dynamic_index_in_dim(rows, number, 0, keepdims=False)
-            return held
-
-        state = tuple(row(rows, index) for rows in track.states)
-        stride = jnp.where(index < track.used, row(track.stride, index), 0)
-        after = (row(track.states[0], jnp.minimum(index + 1, track.used)), *(row(rows, index) for rows in track.before))
-        end = tuple(jnp.where(stride == 0, value, later) for value, later in zip(state, after, strict=True))
-        return _Place(state, end, tuple(row(rows, index) for rows in track.memories), jnp.abs(stride), stride < 0)
-
     def _heights(self, state: State, memory: Memory) -> jax.Array:
         """ln of the pace, and of how slow it would be before policy, (2, lanes), of states of that shape."""
         governed, before = self.system.log_paces(state, memory)
         return jnp.stack([governed[0], -before[1]])
 
-    def _rising(self, place: _Place, share: jax.Array) -> jax.Array:
+    def _rising(self, place: Place, share: jax.Array) -> jax.Array:
         """How `_heights` change along a step at a share of it."""
         state, constant = self._along(place, share * place.stride)
         slopes = self._slopes(place, self.system.rates(state, place.memory), constant)
@@ -315,7 +161,7 @@ class ClockSolution(Solution):
         return rising
 
     @cached_property
-    def _extremes(self) -> tuple[jax.Array, jax.Array, jax.Array, _Place]:
+    def _extremes(self) -> tuple[jax.Array, jax.Array, jax.Array, Place]:
         """The highest of `_heights`, their months, and where in which steps they lie; each (2, lanes)."""
         found = self._heights_of_steps.highest
         place = self._place(self._heights_of_steps.step)
@@ -419,10 +265,10 @@ class ClockSolution(Solution):
             coordinates = self._track.states[1]
             return jnp.concatenate([self._last_before(coordinates, ends[:1]), self._last_before(coordinates, ends[1:], strictly=True)])
 
-        def inside(place: _Place, ends: jax.Array) -> jax.Array:
+        def inside(place: Place, ends: jax.Array) -> jax.Array:
             return jnp.clip(ends, place.state[1], place.end[1])
 
-        def added(place: _Place, ends: jax.Array) -> State:
+        def added(place: Place, ends: jax.Array) -> State:
             """What a step as far as to a coordinate adds to the state, taken in the coordinate."""
             step = take_step(
                 self.stepping.tableau,
@@ -448,7 +294,7 @@ class ClockSolution(Solution):
         steps = jnp.stack([known, found, known], axis=1)
         # (2, 3, lanes): both ends of three windows.
         flat = self._place(steps.reshape(6, -1))
-        place: _Place = jax.tree.map(lambda row: row.reshape(steps.shape), flat)
+        place: Place = jax.tree.map(lambda row: row.reshape(steps.shape), flat)
         number = jnp.arange(len(self._track.elapsed), dtype=jnp.int32)[:, None, None]
         elapsed = self._track.elapsed[:, None]
         between = jnp.sum(jnp.where((number >= steps[0]) & (number < steps[1]), elapsed, 0), axis=0)

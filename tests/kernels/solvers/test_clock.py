@@ -15,7 +15,8 @@ import pytest
 from scipy.optimize import brentq
 
 from kernels.solvers.clock import Memory, Stepping, System, Track, integrate
-from kernels.solvers.clock_solution import ClockSolution, SoftwareSystem
+from kernels.solvers.clock_dense import SoftwareSystem
+from kernels.solvers.clock_solution import ClockSolution
 from kernels.solvers.step import State
 from tests.compiling import cheaply
 

@@ -16,7 +16,7 @@ from jax.sharding import AbstractDevice, AbstractMesh, use_abstract_mesh
 from benchmarks.laws import LAWS, NOISY
 from kernels import study as study_module
 from kernels.alike import StepCount
-from kernels.solvers import clock_solution
+from kernels.solvers import clock_dense, clock_solution
 from kernels.solvers.one_kernel import LANES, integrate_in_one_kernel
 from kernels.study import Study
 from tests.compiling import cheaply
@@ -111,7 +111,7 @@ def test_a_gpu_is_given_the_form_that_is_faster_there(wins: bool, chosen: bool, 
     study = LAWS[3].study("float32")
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(study_module, "_TIMED", LANES)
-    monkeypatch.setattr(clock_solution, "integrate_in_one_kernel", partial(interpreted, integrate_in_one_kernel))
+    monkeypatch.setattr(clock_dense, "integrate_in_one_kernel", partial(interpreted, integrate_in_one_kernel))
     monkeypatch.setattr(study_module, "fastest", lambda forms: (wins, 2.0))
     assert study.step_count is not None
     assert study.step_count.one_kernel is chosen
