@@ -8,7 +8,7 @@ are integers, and sums follow the fixed tree of their block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -21,9 +21,10 @@ from jax import lax
 
 from kernels.compiler import compiled
 from kernels.in_memory import in_memory
+from kernels.labels import Label
 from kernels.lanes import ALIKE_LANES, CPU_LANES, solved_alike, sub_block
 from kernels.outcomes import CUT_OFF
-from kernels.statistics import count_true, pairwise_sum, sum_by_replicate
+from kernels.statistics import count_by_replicate, pairwise_sum, sum_by_replicate
 from kernels.study import AUDIT_STRIDE, Study
 
 _Arrays = dict[str, jax.Array]
@@ -172,7 +173,6 @@ class TileProgram:
 
         # Places are counted without a sign: with one, each would first be asked whether it counts from the end.
         def some_blocks(index: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
-            arrays, audited = tile
             c, k = index // rounds, (index % rounds) * together
             cell = lax.dynamic_index_in_dim(cells, c, 0, False)
             within = k if together == 1 else k + jnp.arange(together, dtype=jnp.uint32)
@@ -184,8 +184,8 @@ class TileProgram:
 
             parts = (jnp.max(held) + (lanes - 1)) // lanes
 
-            def one_part(part: jax.Array, tile: tuple[_Arrays, _Arrays], solved: _Arrays | None = None) -> tuple[_Arrays, _Arrays]:
-                arrays, audited = tile
+            def one_part(part: jax.Array, tile: tuple[_Arrays, ...], solved: _Arrays | None = None) -> tuple[_Arrays, ...]:
+                arrays, audited, tally = tile
                 lane = jnp.arange(lanes, dtype=jnp.uint32) + part * lanes
                 draw = study.design.in_rows(start[..., None] + lane)
                 # Outcomes would be computed again wherever they are counted.
@@ -196,21 +196,23 @@ class TileProgram:
                     place = part * lanes % self._group
                     rows = in_memory({name: lax.dynamic_slice(row, (place,), (lanes,)) for name, row in solved.items()})
                     parameters = study.completed(rows, (lanes,))
-                arrays = self._add(arrays, parameters, rows, (lane < held[..., None]).ravel(), c, k, part)
-                return arrays, self._picked(audited, {**parameters, **rows}, part)
+                arrays, tally = self._add(arrays, tally, parameters, rows, (lane < held[..., None]).ravel(), c, k, part)
+                return arrays, self._picked(audited, {**parameters, **rows}, part), tally
 
-            def one_group(group: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
+            def one_group(group: jax.Array, tile: tuple[_Arrays, ...]) -> tuple[_Arrays, ...]:
                 solved = self._solved_alike(key, start, cell, held, group)
                 each = self._group // lanes
                 last = jnp.minimum((group + 1) * each, parts)
-                added: tuple[_Arrays, _Arrays] = lax.fori_loop(group * each, last, partial(one_part, solved=solved), tile)
+                added: tuple[_Arrays, ...] = lax.fori_loop(group * each, last, partial(one_part, solved=solved), tile)
                 return added
 
+            begin = (*tile, self._no_tally())
             if self._alike:
-                tile = lax.fori_loop(np.uint32(0), (held + (self._group - 1)) // self._group, one_group, (arrays, audited))
+                walked = lax.fori_loop(np.uint32(0), (held + (self._group - 1)) // self._group, one_group, begin)
             else:
-                tile = lax.fori_loop(np.uint32(0), parts, one_part, (arrays, audited))
-            arrays, audited = tile
+                walked = lax.fori_loop(np.uint32(0), parts, one_part, begin)
+            arrays, audited, tally = walked
+            arrays = self._add_tally(arrays, tally, c, k)
             if self.keep.times:
                 for one in range(together):
                     own = (start, held, k) if together == 1 else (start[one], held[one], within[one])
@@ -238,58 +240,102 @@ class TileProgram:
         drawn = {name: parameters[name] for name in study.inputs}
         return drawn | study.evaluate_alike(drawn, number < held, self._alike)
 
-    def _by_block(self, function: Callable[..., Any], *rows: jax.Array) -> Any:
-        """`function` of the lanes of a block, for each of the blocks that are solved at once."""
-        if self.together == 1:
-            return function(*rows)
-        return jax.vmap(function)(*(row.reshape(self.together, -1) for row in rows))
+    @property
+    def _tallied(self) -> int:
+        """Lanes that what is counted is kept apart by while a block is walked: on a CPU all that are solved at once, which saves a
+        reduction at every round; on an accelerator, whose rounds are few and lanes many, the replicates."""
+        return self.lanes if jax.default_backend() == "cpu" else self.study.design.replicates
+
+    def _no_tally(self) -> _Arrays:
+        """What is counted of a block, or of several, before it is walked, each (blocks · lanes,)."""
+        study, shape = self.study, (self.together * self._tallied,)
+        nothing = jnp.zeros(shape, jnp.int32)
+        tally = {"valid": nothing, "failed": nothing, "cut_off": nothing, "first_failed": jnp.full(shape, study.design.block, jnp.int32)}
+        tally |= {f"true/{label.name}": nothing for label in study.flags}
+        for label in study.numbers:
+            tally[f"finite/{label.name}"] = nothing
+            tally[f"least/{label.name}"] = jnp.full(shape, jnp.inf, study.dtype)
+            tally[f"greatest/{label.name}"] = jnp.full(shape, -jnp.inf, study.dtype)
+        return tally
+
+    def _add_tally(self, arrays: _Arrays, tally: _Arrays, c: jax.Array, k: jax.Array) -> _Arrays:
+        """The tally of the blocks from `k` on in the arrays of the tile."""
+        study, replicates = self.study, self.study.design.replicates
+
+        def by_block(name: str) -> jax.Array:
+            return tally[name].reshape(self.together, -1)
+
+        def counts(name: str) -> jax.Array:
+            return count_by_replicate(by_block(name), replicates)
+
+        def all_of(kind: str, labels: Sequence[Label], reduced: Callable[[str], jax.Array]) -> jax.Array:
+            return jnp.stack([reduced(f"{kind}/{label.name}") for label in labels], axis=1)
+
+        found = {name: counts(name) for name in ("valid", "failed")}
+        found["cut_off"] = jnp.sum(by_block("cut_off"), axis=1, dtype=jnp.int32)
+        found["first_failed"] = jnp.min(by_block("first_failed"), axis=1)
+        if study.flags:
+            found["true"] = all_of("true", study.flags, counts)
+        if study.numbers:
+            found["finite"] = all_of("finite", study.numbers, counts)
+            found["least"] = all_of("least", study.numbers, lambda name: jnp.min(by_block(name), axis=1))
+            found["greatest"] = all_of("greatest", study.numbers, lambda name: jnp.max(by_block(name), axis=1))
+        return arrays | {name: self._with(arrays[name], c, k, values) for name, values in found.items()}
 
     def _add(
         self,
-        arrays: dict[str, jax.Array],
+        arrays: _Arrays,
+        tally: _Arrays,
         parameters: Mapping[str, jax.Array],
         found: Mapping[str, jax.Array],
         held: jax.Array,
         c: jax.Array,
         k: jax.Array,
         part: jax.Array,
-    ) -> dict[str, jax.Array]:
-        """The statistics of what was found of the lanes added to those of the tile; `k` is the first block of those solved at once."""
-        study, replicates, by_block = self.study, self.study.design.replicates, self._by_block
-        arrays = dict(arrays)
+    ) -> tuple[_Arrays, _Arrays]:
+        """The statistics of what was found of the lanes added to those of the tile, or to the tally of its blocks from `k` on."""
+        study, replicates = self.study, self.study.design.replicates
+        arrays, tally = dict(arrays), dict(tally)
         failed = jnp.zeros(held.shape, bool)
         for label in study.numbers:
             failed = failed | jnp.isnan(found[label.name])
         failed = failed & held
         valid = held & ~failed
 
-        def count(flags: jax.Array) -> jax.Array:
-            return count_true(flags, replicates)
+        def folded(values: jax.Array, reduce: Callable[..., jax.Array]) -> jax.Array:
+            """(blocks · lanes,) as the tally has them."""
+            if self._tallied == self.lanes:
+                return values
+            return reduce(values.reshape(self.together, -1, self._tallied), axis=1).ravel()
 
-        def first(failed: jax.Array) -> jax.Array:
-            lane = (jnp.arange(self.lanes, dtype=jnp.uint32) + part * self.lanes).astype(jnp.int32)
-            return jnp.min(jnp.where(failed, lane, study.design.block))
+        def count(name: str, flags: jax.Array) -> None:
+            tally[name] = tally[name] + folded(flags.astype(jnp.int32), partial(jnp.sum, dtype=jnp.int32))
 
-        def update(name: str, combine: Callable[[jax.Array, jax.Array], jax.Array], values: jax.Array) -> None:
-            arrays[name] = self._updated(arrays[name], c, k, combine, values)
+        def least(name: str, values: jax.Array) -> None:
+            tally[name] = jnp.minimum(tally[name], folded(values, jnp.min))
 
-        update("valid", jnp.add, by_block(count, valid))
-        update("failed", jnp.add, by_block(count, failed))
-        update("first_failed", jnp.minimum, by_block(first, failed))
-        update("cut_off", jnp.add, by_block(partial(jnp.sum, dtype=jnp.int32), found[CUT_OFF] & held))
-        # One outcome at a time: a stack of them would compute them all again, one lane after another.
-        if study.flags:
-            counts = [by_block(count, found[label.name] & valid) for label in study.flags]
-            update("true", jnp.add, jnp.stack(counts, axis=-2))
-        if study.numbers:
-            rows = [by_block(partial(_moments, replicates=replicates), found[label.name], valid) for label in study.numbers]
-            finite, total = (jnp.stack([row[which] for row in rows], axis=-2) for which in (0, 1))
-            least, greatest = (jnp.stack([row[which] for row in rows], axis=-1) for which in (2, 3))
-            update("finite", jnp.add, finite)
-            update("least", jnp.minimum, least)
-            update("greatest", jnp.maximum, greatest)
+        def greatest(name: str, values: jax.Array) -> None:
+            tally[name] = jnp.maximum(tally[name], folded(values, jnp.max))
+
+        lane = jnp.tile(jnp.arange(self.lanes, dtype=jnp.uint32) + part * self.lanes, self.together).astype(jnp.int32)
+        count("valid", valid)
+        count("failed", failed)
+        count("cut_off", found[CUT_OFF] & held)
+        least("first_failed", jnp.where(failed, lane, study.design.block))
+        for label in study.flags:
+            count(f"true/{label.name}", found[label.name] & valid)
+        totals = []
+        for label in study.numbers:
+            value = found[label.name]
+            finite = valid & jnp.isfinite(value)
+            count(f"finite/{label.name}", finite)
+            least(f"least/{label.name}", jnp.where(finite, value, jnp.inf))
+            greatest(f"greatest/{label.name}", jnp.where(finite, value, -jnp.inf))
+            totals.append(sum_by_replicate(jnp.where(finite, value, 0).reshape(self.together, -1), replicates))
+        if totals:
             places = (c, k, part, np.uint32(0), np.uint32(0))
-            arrays["sum"] = lax.dynamic_update_slice(arrays["sum"], total.reshape(1, self.together, 1, *total.shape[-2:]), places)
+            total = jnp.stack(totals, axis=1)[None, :, None]
+            arrays["sum"] = lax.dynamic_update_slice(arrays["sum"], total, places)
         if self.keep.histograms:
             replicate = jnp.arange(valid.size, dtype=jnp.uint32) % replicates
             for label in study.numbers:
@@ -306,7 +352,7 @@ class TileProgram:
             for label in study.labels:
                 name = f"outcome/{label.name}"
                 arrays[name] = lax.dynamic_update_slice(arrays[name], found[label.name][None], (c, offset))
-        return arrays
+        return arrays, tally
 
     def _add_paths(
         self, arrays: dict[str, jax.Array], key: jax.Array, cell: jax.Array, c: jax.Array, start: jax.Array, held: jax.Array, k: jax.Array
@@ -342,18 +388,15 @@ class TileProgram:
         differing = jnp.sum(differ & counted, axis=-1, dtype=jnp.int32)
         return {
             **arrays,
-            "error": self._updated(arrays["error"], c, k, jnp.maximum, jnp.moveaxis(worst, 0, -1)),
-            "differ": self._updated(arrays["differ"], c, k, jnp.add, jnp.moveaxis(differing, 0, -1)),
-            "audited": self._updated(arrays["audited"], c, k, jnp.add, jnp.sum(counted, axis=-1, dtype=jnp.int32)),
+            "error": self._with(arrays["error"], c, k, jnp.moveaxis(worst, 0, -1)),
+            "differ": self._with(arrays["differ"], c, k, jnp.moveaxis(differing, 0, -1)),
+            "audited": self._with(arrays["audited"], c, k, jnp.sum(counted, axis=-1, dtype=jnp.int32)),
         }
 
-    def _updated(
-        self, array: jax.Array, c: jax.Array, k: jax.Array, combine: Callable[[jax.Array, jax.Array], jax.Array], values: jax.Array
-    ) -> jax.Array:
-        """`array` (C, K, …) with the values of the blocks that are solved at once, from `k` on, combined with what it holds of them."""
-        values = values.reshape(1, self.together, *array.shape[2:])
+    def _with(self, array: jax.Array, c: jax.Array, k: jax.Array, values: jax.Array) -> jax.Array:
+        """`array` (C, K, …) with the values of the blocks that are solved at once, from `k` on."""
         places = [c, k] + [jnp.uint32(0)] * (array.ndim - 2)
-        return lax.dynamic_update_slice(array, combine(lax.dynamic_slice(array, places, values.shape), values), places)
+        return lax.dynamic_update_slice(array, values.reshape(1, self.together, *array.shape[2:]), places)
 
     def _picked(self, audited: dict[str, jax.Array], lanes_of: Mapping[str, jax.Array], part: jax.Array) -> dict[str, jax.Array]:
         """`audited` with the audited ones of the lanes filled in."""
@@ -366,17 +409,6 @@ class TileProgram:
             return lax.dynamic_update_slice(kept, some, (np.uint32(0), part * count))
 
         return {name: picked(kept, lanes_of[name]) for name, kept in audited.items()}
-
-
-def _moments(value: jax.Array, valid: jax.Array, replicates: int) -> tuple[jax.Array, ...]:
-    """How many of one outcome's values are finite and their sum, (replicates,) each, and the least and the greatest of them."""
-    finite = valid & jnp.isfinite(value)
-    return (
-        count_true(finite, replicates),
-        sum_by_replicate(jnp.where(finite, value, 0), replicates),
-        jnp.min(jnp.where(finite, value, jnp.inf)),
-        jnp.max(jnp.where(finite, value, -jnp.inf)),
-    )
 
 
 def _audited(block: int) -> np.ndarray:

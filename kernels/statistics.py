@@ -79,9 +79,9 @@ def pairwise_sum(values: jax.Array) -> jax.Array:
     return values[..., 0, :]
 
 
-def count_true(flags: jax.Array, replicates: int) -> jax.Array:
-    """How many are true in each replicate: (…, lanes) bool → (…, replicates) int32."""
-    return jnp.sum(flags.reshape(*flags.shape[:-1], -1, replicates), axis=-2, dtype=jnp.int32)
+def count_by_replicate(counts: jax.Array, replicates: int) -> jax.Array:
+    """Sums of counts of each replicate: (…, lanes) → (…, replicates) int32."""
+    return jnp.sum(counts.reshape(*counts.shape[:-1], -1, replicates), axis=-2, dtype=jnp.int32)
 
 
 def sum_by_replicate(values: jax.Array, replicates: int) -> jax.Array:

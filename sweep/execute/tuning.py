@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,14 @@ def _seconds(action: Callable[[], object]) -> float:
 def _kept_at(plan: Plan, device: Any) -> Path:
     """Where the choice for a program on this machine is kept: all that the program's speed may depend on is in its name."""
     sweep = {name: value for name, value in plan.spec.identity().items() if name != "seed"}
-    made_of = {"sweep": sweep, "steps": plan.study.work.steps, "draws": plan.spec.store.draws, "processor": _processor(), **kind_of(device)}
+    made_of = {
+        "sweep": sweep,
+        "steps": plan.study.work.steps,
+        "draws": plan.spec.store.draws,
+        "kernels": version("siesweep"),
+        "processor": _processor(),
+        **kind_of(device),
+    }
     return use_compilation_cache() / f"siesweep-{identity.fingerprint(made_of)[:16]}.tuned"
 
 

@@ -78,8 +78,9 @@ def test_sub_blocks_change_no_bit(whole, lanes):
 
 @pytest.mark.parametrize(("blocks", "most", "together"), [(4, 2, 2), (3, 4, 3)])
 @pytest.mark.slow
-def test_blocks_that_are_solved_at_once_change_no_bit(whole, blocks, most, together):
+def test_blocks_that_are_solved_at_once_change_no_bit(whole, blocks, most, together, monkeypatch):
     """As accelerators have it: with room for a block that the tile does not have, and the last of the others in part; and an odd tile."""
+    monkeypatch.setattr(TileProgram, "_tallied", property(lambda program: program.study.design.replicates))
     held, wide = 2 * BLOCK + 1000, dataclasses.replace(Keep(draws=True), times=(6.0, 24.0))
     compiled = TileProgram(study(), TileShape(3, blocks), wide, lanes=most * BLOCK)
     assert compiled.together == together

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.statistics import Bins, count_true, pairwise_sum, sum_by_replicate
+from kernels.statistics import Bins, count_by_replicate, pairwise_sum, sum_by_replicate
 
 SCALES: tuple[Any, ...] = ("duration", "ratio", "signed", "count")
 FLOATS = st.floats(width=32, allow_nan=False)
@@ -118,6 +118,6 @@ def test_counts_by_replicate() -> None:
     random = np.random.default_rng(2)
     flags = random.random((3, 4096)) < 0.3
     expected = [[row[replicate::16].sum() for replicate in range(16)] for row in flags]
-    ours = np.asarray(count_true(jnp.asarray(flags), 16))
+    ours = np.asarray(count_by_replicate(jnp.asarray(flags), 16))
     np.testing.assert_array_equal(ours, expected)
     assert ours.dtype == np.int32
