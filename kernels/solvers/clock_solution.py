@@ -174,9 +174,7 @@ class ClockSolution(DenseClock):
             return -self._rising(place, share)
 
         def search() -> jax.Array:
-            # Of a summit the height is asked, which hardly changes around it.
-            secants = 5 if value.dtype == jnp.float32 else 8
-            return illinois(falling, zero, zero + 1, jnp.minimum(-found.first, 0), jnp.maximum(-found.final, 0), secants)
+            return illinois(falling, zero, zero + 1, jnp.minimum(-found.first, 0), jnp.maximum(-found.final, 0), self._secants)
 
         share = root_of(falling, search, zero, zero + 1)
         at_summit, _ = self._along(place, share * place.stride)

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.integrate import DOP853
 from scipy.optimize import brentq, minimize_scalar
 
-from tests.oracles.growth_law_terms import LN_FASTEST, MOST_DOUBLINGS, Law, Phase
+from tests.oracles.growth_law_terms import LN_FASTEST, MOST_DOUBLINGS, Law, Moment, Phase
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Result:
 class Step:
     """One accepted step: where it starts (month, state, phase) and how long it is, in months."""
 
-    month: float
+    month: Moment
     state: np.ndarray
     phase: Phase
     length: float
@@ -50,7 +50,7 @@ class _Run:
         self.levels = dict.fromkeys(times, 0.0)
         self.dated, self.reached = 0.0, 0.0
         self.samples: list[tuple[float, Step]] = []
-        self.month, self.state = 0.0, law.start()
+        self.month, self.state = Moment(0.0), law.start()
         self.generation, self.pause_end = 0, math.inf
         self.paused_before = False
         deployment = {"none": "live", "exponent": "live", "lag": "lag", "generations": "held"}[law.options["training"]]
@@ -128,9 +128,9 @@ class _Run:
 
     # Steps.
 
-    def _solver(self, month: float, state: np.ndarray, phase: Phase, length: float, first: float | None = None) -> DOP853:
+    def _solver(self, month: Moment, state: np.ndarray, phase: Phase, length: float, first: float | None = None) -> DOP853:
         def slopes(clock: float, state: np.ndarray) -> np.ndarray:
-            return self.law.slopes(month + clock, state, phase)
+            return self.law.slopes(month.later(clock), state, phase)
 
         return DOP853(slopes, 0.0, state, length, rtol=1e-13, atol=1e-16, first_step=None if first is None else min(first, length))
 
@@ -147,24 +147,24 @@ class _Run:
     def _to(self, stop: float) -> str:
         """Steps to the month `stop`, or to a kink before it: "boundary"; or to the end of the trajectory: "ceiling" or "blow-up"."""
         first = None
-        while self.month < stop:
+        while self.month.until(stop) > 0.0:
             # A clock of its own for every stretch keeps the digits of steps that are short against t, before a pole.
-            start, solver = self.month, self._solver(self.month, self.state, self.phase, stop - self.month, first)
+            start, solver = self.month, self._solver(self.month, self.state, self.phase, self.month.until(stop), first)
             while solver.status == "running":
                 before, state = solver.t, solver.y
                 solver.step()
                 assert solver.status != "failed"
-                step = Step(start + before, state, self.phase, solver.t - before)
+                step = Step(start.later(before), state, self.phase, solver.t - before)
                 dense = solver.dense_output()
                 kink = self._first_kink(step, dense, before)
                 if kink is not None:
                     name, length = kink
                     step = replace(step, length=length)
-                    self._accept(step, self._advance(step, length), start + before + length, dense, before)
+                    self._accept(step, self._advance(step, length), step.month.later(length), dense, before)
                     self.side[name] = not self.side[name]
                     self._act()
                     return "boundary"
-                month = stop if solver.status == "finished" else start + solver.t
+                month = Moment(stop) if solver.status == "finished" else start.later(solver.t)
                 self._accept(step, solver.y, month, dense, before)
                 end = self._ended()
                 if end is not None:
@@ -182,12 +182,12 @@ class _Run:
                 continue
 
             def value(length: float, kink: Callable[[float, np.ndarray, Phase], float] = kink) -> float:
-                return kink(step.month + length, self._advance(step, length), step.phase)
+                return kink(step.month.later(length), self._advance(step, length), step.phase)
 
             low = 0.0
             for fraction in (0.25, 0.5, 0.75, 1.0):
                 high = fraction * step.length
-                if (kink(step.month + high, dense(before + high), step.phase) >= 0.0) != self.side[name]:
+                if (kink(step.month.later(high), dense(before + high), step.phase) >= 0.0) != self.side[name]:
                     at_low, at_high = value(low), value(high)
                     if low == 0.0 and (at_low >= 0.0) != self.side[name] and at_low != 0.0:
                         # Left of it by rounding only: the step started on this kink.
@@ -200,7 +200,7 @@ class _Run:
                 low = high
         return first
 
-    def _accept(self, step: Step, state: np.ndarray, month: float, dense: Callable[[float], np.ndarray], before: float) -> None:
+    def _accept(self, step: Step, state: np.ndarray, month: Moment, dense: Callable[[float], np.ndarray], before: float) -> None:
         """Dates, levels and paces of a step that ends in `state` at `month`."""
         law = self.law
         top = law.x(state[0])
@@ -217,7 +217,7 @@ class _Run:
         self.reached = month
         inside = [(fraction * step.length, dense(before + fraction * step.length)) for fraction in (0.25, 0.5, 0.75)]
         for length, there in [(0.0, step.state), *inside, (step.length, state)]:
-            self.samples.append((law.pace(step.month + length, there, step.phase), step))
+            self.samples.append((law.pace(step.month.later(length), there, step.phase), step))
         self.month, self.state = month, state
 
     def _date(self, step: Step, goal: float, surplus: float) -> float:
@@ -247,7 +247,7 @@ class _Run:
         for _, step in self.samples[max(0, best - 1) : best + 2]:
 
             def negative(length: float, step: Step = step) -> float:
-                return -self.law.pace(step.month + length, self._advance(step, length), step.phase)
+                return -self.law.pace(step.month.later(length), self._advance(step, length), step.phase)
 
             peak = max(peak, -negative(0.0), -negative(step.length))
             if step.length > 0.0:

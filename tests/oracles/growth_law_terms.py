@@ -48,6 +48,28 @@ OPTIONS = {
 """Values of each option, the default first."""
 
 
+class Moment(float):
+    """A month, and the digits that a float of it leaves out: close before the end of a ramp what is left of it would be noise without."""
+
+    rest: float
+
+    def __new__(cls, month: float, rest: float = 0.0) -> Moment:
+        moment = super().__new__(cls, month)
+        moment.rest = rest
+        return moment
+
+    def later(self, months: float) -> Moment:
+        """So many months after this one."""
+        begin = float(self)
+        end = begin + months
+        added = end - begin
+        return Moment(end, self.rest + ((begin - (end - added)) + (months - added)))
+
+    def until(self, month: float) -> float:
+        """Months that are left until then."""
+        return (month - float(self)) - self.rest
+
+
 @dataclass(frozen=True)
 class Phase:
     """What stays the same between two boundaries: how software is deployed ("live", "lag" by `lag` months, or "held" at `held`
@@ -130,7 +152,7 @@ class Law:
             clock = "time" if self.options["automation_clock"] == "time" else "compute"
             now = month if clock == "time" else compute
             start, end = values[f"automation_start_{clock}"], values[f"automation_end_{clock}"]
-            left = min(1.0, max(0.0, (end - now) / (end - start)))
+            left = min(1.0, max(0.0, (now.until(end) if isinstance(now, Moment) else end - now) / (end - start)))
             risen = min(1.0, max(0.0, (now - start) / (end - start)))
         return low + (high - low) * risen, (1.0 - high) + (high - low) * left
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -88,6 +89,13 @@ def test_reference_rows(name: Any) -> None:
     _assert_close(numbers[:, 0], [float(row[column]) for column in COLUMNS], float(row["tolerance"]), row["parameters"])
 
 
+def _tolerance(column: str, value: float, parameters: Mapping[str, float], options: Mapping[str, str]) -> float:
+    """1e-7; of a pace that a ramp in time ends, what the last digit of the month makes of it, if that is more."""
+    if column != "peak_pace" or options.get("automation_clock") != "time":
+        return 1e-7
+    return max(1e-7, float(np.spacing(parameters["horizon"])) * value / parameters["recent_doubling_time"])
+
+
 def _against_the_oracle(index: int, draws: int, seed: int, question: Any, oracle: Any = solve, may_be_cut_off: int = 0) -> list[str]:
     """What differs by more than 1e-7 in `draws` draws of a composition, in words.
 
@@ -102,7 +110,7 @@ def _against_the_oracle(index: int, draws: int, seed: int, question: Any, oracle
         differences = [
             f"{column} {mine!r} for {theirs!r}"
             for column, mine, theirs in zip(COLUMNS, numbers[:, lane].tolist(), _row(result), strict=False)
-            if mine != pytest.approx(theirs, rel=1e-7, abs=0) and theirs < FASTEST
+            if mine != pytest.approx(theirs, rel=_tolerance(column, theirs, parameters, options), abs=0) and theirs < FASTEST
         ]
         if differences or (cut[lane] and may_be_cut_off == 0):
             wrong.append(f"{options} {parameters}: {'; '.join(differences)}{' too few steps' if cut[lane] else ''}")
@@ -135,8 +143,17 @@ def soaked() -> Iterator[dict[str, dict[str, Any]]]:
 @pytest.mark.soak
 @pytest.mark.parametrize("index", range(len(COMPOSITIONS)))
 def test_many_draws_against_the_oracle(index: Any, soaked: dict[str, dict[str, Any]]) -> None:
+    asked = itertools.count()
+
+    def kept_and_checked(parameters: Any, options: Any, doublings: Any, times: Any) -> Result:
+        answer = kept(parameters, options, doublings, times)
+        if next(asked) % 50 == 0:
+            # All but the highest pace, which may have no more digits than the month it falls in.
+            assert _row(answer)[:-1] == pytest.approx(_row(solve(parameters, options, doublings, times))[:-1], rel=1e-9)
+        return answer
+
     # At a tolerance of 1e-12, training runs of a month leave hundreds of kinks in the twenty years after what is asked.
-    wrong = _against_the_oracle(index, draws=200, seed=1, question=_numbers, may_be_cut_off=8)
+    wrong = _against_the_oracle(index, draws=200, seed=1, question=_numbers, oracle=kept_and_checked, may_be_cut_off=8)
     soaked[f"{index:02d}"] = {"options": COMPOSITIONS[index], "draws_that_differ": len(wrong)}
     assert not wrong, "\n".join(wrong)
 
