@@ -18,7 +18,9 @@ from kernels.in_turn import in_turn
 from kernels.lanes import ALIKE_LANES, solved_alike, sub_block
 from kernels.program import Keep, TileProgram, TileShape
 from kernels.sampling import seed_key
+from kernels.solvers.budget import Budget
 from kernels.solvers.clock_solution import ClockSolution
+from kernels.solvers.recursion import RecursionSolution
 from kernels.study import Study
 
 
@@ -90,11 +92,11 @@ class Bare:
         return np.concatenate([np.asarray(share).swapaxes(0, 1).reshape(share.shape[1], -1) for share in self.run()], axis=1)
 
     def steps(self) -> NDArray[np.int32]:
-        """Steps that each trajectory takes, (lanes,), of a study whose steps are chosen by their error."""
+        """Steps that each trajectory takes, (lanes,), of a study in which each takes its own."""
 
         def taken(drawn: jax.Array) -> jax.Array:
             solution = self.study.model.solve(self._parameters(drawn), self.study.options, self.study.work_here)
-            assert isinstance(solution, ClockSolution)
+            assert isinstance(solution, ClockSolution | RecursionSolution)
             return solution.steps_taken
 
         def of_group(drawn: jax.Array) -> jax.Array:
@@ -103,15 +105,16 @@ class Bare:
 
         return np.concatenate([np.asarray(share).ravel() for share in self._of_each(of_group)()])
 
-    def block(self, drawn: jax.Array) -> jax.Array:
-        """The outcomes of a sub-block, (labels, width), of parameters (drawn parameters, width): the program that is run for each."""
-        return self._rows(self.study.evaluate(self._parameters(drawn), self.study.work_here).rows)
+    def block(self, drawn: jax.Array, budget: Budget | None = None) -> jax.Array:
+        """The outcomes of a sub-block, (labels, width), of parameters (drawn parameters, width): the program that is run for each, or one
+        of another budget."""
+        return self._rows(self.study.evaluate(self._parameters(drawn), budget or self.study.work_here).rows)
 
     def _group(self, drawn: jax.Array) -> jax.Array:
         if not self._alike:
             return self.block(drawn)
         named = {name: row for (name, _), row in zip(self.study.design.distributions, drawn, strict=True)}
-        return self._rows(self.study.evaluate_alike(named, jnp.ones(drawn.shape[1:], bool), self._alike))
+        return self._rows(self.study.evaluate_alike(named, drawn.shape[1], self._alike))
 
     def _rows(self, found: Mapping[str, jax.Array]) -> jax.Array:
         return jnp.stack([found[label.name] for label in self.study.labels])

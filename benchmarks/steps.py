@@ -73,7 +73,7 @@ class _Drawn:
             parameters = study.parameters(key, study.design.in_rows(first + jnp.arange(width, dtype=jnp.uint32)), jnp.zeros(0, study.dtype))
             if alike:
                 drawn = {name: parameters[name] for name in study.inputs}
-                found = study.evaluate_alike(drawn, jnp.ones(width, bool), alike)
+                found = study.evaluate_alike(drawn, width, alike)
             else:
                 found = study.evaluate(parameters, study.work_here).rows
             return jnp.stack([found[label.name] for label in study.labels])

@@ -1,7 +1,7 @@
 """Elementary functions in straight lines of arithmetic, of which a compiler makes vector code, within two units in the last place.
 
-The compiler's own logarithm in float64, its log1p and its expm1 are several times slower and its e^z in float64 half as slow again, and in
-the kernels they are most of the work.
+The compiler's own logarithm in float64, its log1p and its expm1 are several times slower and its e^z half as slow again, and in the kernels
+they are most of the work.
 
 Equation: e^z = 2^n·e^r with n = round(z/ln 2); ln u = k·ln 2 + ln(1 + f) with 1 + f in [√½, √2), where ln(1 + f) = 2·artanh(s) with
 s = f/(2 + f). Source: the reductions are those of Sun's fdlibm (1993); the polynomials interpolate at Chebyshev points.
@@ -92,6 +92,14 @@ def _power_of_two(exponent: jax.Array, kind: _Format, dtype: jnp.dtype) -> jax.A
     return power
 
 
+def _exponential_of_rest(whole: jax.Array, rest: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """2^n and e^r − 1, of a whole number n and |r| ≤ ln 2/2."""
+    kind = _FORMATS[rest.dtype.name]
+    # Beside so large a number the last bits are a whole number's: a conversion would have to look after those that are too large.
+    whole = lax.bitcast_convert_type(whole + 1.5 * 2.0**kind.fraction, kind.integer)
+    return in_memory((_power_of_two(whole, kind, rest.dtype), rest + rest * rest * _polynomial(kind.exponential, rest)))
+
+
 def _reduced_exponential(z: jax.Array) -> tuple[jax.Array, jax.Array]:
     """2^n and e^r − 1, where e^z = 2^n·e^r."""
     kind, z = _FORMATS[z.dtype.name], in_memory(z)
@@ -99,10 +107,7 @@ def _reduced_exponential(z: jax.Array) -> tuple[jax.Array, jax.Array]:
     low, high = -kind.offset * math.log(2), (kind.offset + 1) * math.log(2)
     z = jnp.where(z < low, low, jnp.where(z > high, high, z))
     number = jnp.floor(z * (1 / math.log(2)) + 0.5)
-    rest = (z - number * kind.log_2_high) - number * kind.log_2_low
-    # Beside so large a number the last bits are a whole number's: a conversion would have to look after those that are too large.
-    whole = lax.bitcast_convert_type(number + 1.5 * 2.0**kind.fraction, kind.integer)
-    return in_memory((_power_of_two(whole, kind, z.dtype), rest + rest * rest * _polynomial(kind.exponential, rest)))
+    return _exponential_of_rest(number, (z - number * kind.log_2_high) - number * kind.log_2_low)
 
 
 def _exponent(u: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -138,10 +143,15 @@ def log_total(total: jax.Array, excess: jax.Array, close: jax.Array) -> jax.Arra
     return _joined_logarithm(exponent, left)
 
 
+def _has_instruction(z: jax.Array) -> bool:
+    """Whether the device raises to a power in an instruction: an accelerator does, in float32."""
+    return z.dtype == jnp.float32 and jax.default_backend() != "cpu"
+
+
 def exp(z: jax.Array) -> jax.Array:
     """e^z, shape and type of `z` (float32 or float64): +inf from a factor of 2 below the largest number on, and 0 where it would be less
     than the smallest normal one."""
-    return _exp(z) if z.dtype == jnp.float64 else jnp.exp(z)
+    return jnp.exp(z) if _has_instruction(z) else _exp(z)
 
 
 @jax.custom_jvp
@@ -154,6 +164,27 @@ def _exp(z: jax.Array) -> jax.Array:
 def _exp_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     found = _exp(*primals)
     return found, found * tangents[0]
+
+
+def exp2(z: jax.Array) -> jax.Array:
+    """2^z, shape and type of `z` (float32 or float64): +inf from a factor of 2 below the largest number on, and 0 where it would be less
+    than the smallest normal one."""
+    return jnp.exp2(z) if _has_instruction(z) else _exp2(z)
+
+
+@jax.custom_jvp
+def _exp2(z: jax.Array) -> jax.Array:
+    kind, z = _FORMATS[z.dtype.name], in_memory(z)
+    z = jnp.where(z < -kind.offset, -kind.offset, jnp.where(z > kind.offset + 1, kind.offset + 1, z))
+    number = jnp.floor(z + 0.5)
+    scale, grown = _exponential_of_rest(number, (z - number) * math.log(2))
+    return jnp.where(scale < jnp.inf, scale + scale * grown, scale)
+
+
+@_exp2.defjvp
+def _exp2_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    found = _exp2(*primals)
+    return found, found * (tangents[0] * math.log(2))
 
 
 @jax.custom_jvp

@@ -34,8 +34,10 @@ def sub_block(study: Study) -> int:
 def solved_alike(study: Study) -> int:
     """Lanes solved at once where those that take about as many steps are solved together, a power of two; 0 where none are: an accelerator
     solves all at once."""
+    if jax.default_backend() != "cpu":
+        return 0
     count = study.step_count
-    if count is None or not count.weights or jax.default_backend() != "cpu":
+    if count is None or not count.weights:
         return 0
     # Few end sooner than many, and their steps stay in the cache; too few do not fill the registers.
     return int(min(1024 // study.dtype.itemsize, study.design.block // 2))

@@ -238,7 +238,8 @@ class TileProgram:
         study, number = self.study, group * self._group + jnp.arange(self._group, dtype=jnp.uint32)
         parameters = study.parameters(key, study.design.in_rows(start + number), cell)
         drawn = {name: parameters[name] for name in study.inputs}
-        return drawn | study.evaluate_alike(drawn, number < held, self._alike)
+        count = jnp.minimum(held - group * self._group, self._group)
+        return drawn | study.evaluate_alike(drawn, count, self._alike)
 
     @property
     def _tallied(self) -> int:

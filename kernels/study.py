@@ -25,6 +25,7 @@ from kernels.outcomes import Evaluation, Label, Outcomes
 from kernels.sampling import Design, path_words
 from kernels.solvers.budget import Budget
 from kernels.solvers.clock_solution import ClockSolution
+from kernels.solvers.recursion import RecursionSolution
 from kernels.statistics import Bins
 
 AUDIT_STRIDE = 256
@@ -88,16 +89,18 @@ class Study:
     @cached_property
     def work(self) -> Budget:
         """The sizes of loops. Raises ModelError where a trajectory takes more steps than the budget has."""
-        count = self.step_count
-        return self.budget if count is None else replace(self.budget, steps=count.most)
+        if not self.budget.tolerance:
+            return self.budget
+        assert self.step_count is not None
+        return replace(self.budget, steps=self.step_count.most)
 
     @cached_property
     def step_count(self) -> StepCount | None:
-        """Steps that are chosen by their error are counted once a sweep, on draws at the corners of its axes; None for other solvers.
+        """Steps are counted once a sweep, on draws at the corners of its axes; None where every trajectory takes the same.
 
-        Raises ModelError where a trajectory takes more steps than the budget has.
+        Raises ModelError where steps are chosen by their error and a trajectory takes more of them than the budget has.
         """
-        if not self.budget.tolerance:
+        if not self.budget.uneven:
             return None
         if self.counted is not None:
             return self.counted
@@ -108,10 +111,13 @@ class Study:
         def count() -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
             parameters = self._spread(_PILOT)
             solution = self.model.solve(parameters, self.options, self.budget)
-            assert isinstance(solution, ClockSolution)
+            assert isinstance(solution, ClockSolution | RecursionSolution)
             return solution.steps_taken, solution.cut_off, {scale.name: parameters[scale.name] for scale in self.scales}
 
         steps, cut_off, parameters = jax.tree.map(np.asarray, count())
+        weights = fitted(self.scales, parameters, steps, _TOGETHER)
+        if not self.budget.tolerance:
+            return StepCount(self.budget.steps, weights)
         if cut_off.any():
             raise ModelError(
                 "horizon",
@@ -119,7 +125,7 @@ class Study:
                 "shorten the horizon, or lengthen reaction_delay, first_training_time, hardware_delay or noise_correlation_time",
             )
         most = min(self.budget.steps, 16 * math.ceil((1.5 * int(steps.max()) + 16) / 16))
-        return StepCount(most, fitted(self.scales, parameters, steps, _TOGETHER), self._is_faster_in_one_kernel(most))
+        return StepCount(most, weights, self._is_faster_in_one_kernel(most))
 
     def _spread(self, draws: int) -> dict[str, jax.Array]:
         """Parameters of the first draws, spread over the axes."""
@@ -167,7 +173,8 @@ class Study:
     def work_here(self) -> Budget:
         """The sizes of loops, in the form that suits the device. Asking starts the device, which a launcher of workers must not."""
         on_cpu = jax.default_backend() == "cpu"
-        return replace(self.work, compact=on_cpu, one_kernel=not on_cpu and self.step_count is not None and self.step_count.one_kernel)
+        one_kernel = not on_cpu and self.work.tolerance > 0 and self.step_count is not None and self.step_count.one_kernel
+        return replace(self.work, compact=on_cpu, one_kernel=one_kernel)
 
     def parameters(self, key: jax.Array, draw: jax.Array, cell: jax.Array) -> dict[str, jax.Array]:
         """Every parameter of the draws `draw` in the cell with axis values `cell` (axes,), each (lanes,) of the working type. The draws are
@@ -206,16 +213,17 @@ class Study:
             lambda parameters: self.model.solve(parameters, self.options, budget),
         )
 
-    def evaluate_alike(self, drawn: Mapping[str, jax.Array], held: jax.Array, together: int) -> dict[str, jax.Array]:
+    def evaluate_alike(self, drawn: Mapping[str, jax.Array], count: jax.Array | int, together: int) -> dict[str, jax.Array]:
         """Outcomes, and `CUT_OFF`, of trajectories with parameters that are drawn or on axes, each (lanes,): `together` at a time, those
-        that are expected to take about as many steps. Of the lanes only those `held` (lanes,) are wanted."""
+        that are expected to take about as many steps. Of the lanes only the first `count` are wanted."""
         assert self.step_count is not None
 
         def solved(some: dict[str, jax.Array]) -> dict[str, jax.Array]:
             return self.evaluate(self.completed(some, (together,)), self.work_here).rows
 
-        of = order(self.scales, self.step_count.weights, drawn, held)
-        found: dict[str, jax.Array] = in_order(solved, drawn, of, together, jnp.sum(held, dtype=jnp.uint32))
+        count = jnp.asarray(count, jnp.uint32)
+        of = order(self.scales, self.step_count.weights, drawn, count)
+        found: dict[str, jax.Array] = in_order(solved, drawn, of, together, count)
         return found
 
     def trajectories(self, parameters: Mapping[str, jax.Array], times: tuple[float, ...]) -> jax.Array:

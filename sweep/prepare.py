@@ -18,6 +18,8 @@ from sweep.plan import Plan, TilePolicy, make_plan
 from sweep.spec import Spec, loads
 from sweep.store import CubeStore, StoreError
 
+_LONG_ENOUGH = 10.0
+"""Seconds of a core's work from which on steps are counted that need not be."""
 _PATIENCE = 60.0
 """Seconds that a shard waits for another launcher that makes or extends the store."""
 
@@ -90,7 +92,7 @@ def _layout(spec: Spec) -> dict[str, Any]:
 
 def _made(spec: Spec, place: Place, workers: int) -> None:
     plan = make_plan(spec, workers)
-    count = _counted(plan)
+    count = StepCount(plan.study.budget.steps) if _needs_no_count(plan) else _counted(plan)
     _check_room(plan, place)
     head = {
         "format": identity.FORMAT_VERSION,
@@ -106,6 +108,12 @@ def _made(spec: Spec, place: Place, workers: int) -> None:
         "store": _layout(spec),
     }
     CubeStore.create(place, plan, _attributes(spec), lambda made: ledger.write_head(made, head))
+
+
+def _needs_no_count(plan: Plan) -> bool:
+    """Whether steps would be counted only to solve like with like, and what that saves of so short a sweep is not worth compiling it."""
+    budget = plan.study.budget
+    return budget.uneven and not budget.tolerance and plan.estimated_seconds(1) < _LONG_ENOUGH
 
 
 def _counted(plan: Plan) -> StepCount | None:

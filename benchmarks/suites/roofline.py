@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -205,10 +206,15 @@ def _problem(name: str, study: Study, draw: Callable[[int], Any], size: _Size, o
     stepped = bool(study.work.tolerance)
     lanes = max(size.stepped if stepped else size.straight, _BLOCKS * len(on) * sub_block(study))
     bare = Bare(study, draw(lanes).astype(study.dtype), on)
-    trips = (float(bare.steps().mean()),) if stepped else ()
+    taken = float(bare.steps().mean()) if study.budget.uneven else 0.0
+    # Loops that end with the longest recursion are counted as if all were as long as the mean one.
+    budget = study.work_here if stepped or not taken else replace(study.work_here, steps=round(taken), compact=False)
     shape: Callable[..., Any] = jax.ShapeDtypeStruct
     block = shape((len(study.design.distributions), bare.width), study.dtype)
-    operations = {kind: number / bare.width for kind, number in count(bare.block, block, trips=trips).items()}
+    operations = {
+        kind: number / bare.width
+        for kind, number in count(partial(bare.block, budget=budget), block, trips=(taken,) if stepped else ()).items()
+    }
     solved = "steps" if stepped else "panels" if study.work.nodes > 1 else "recursion"
     return _Problem(name, solved, bare, operations, shows_cores)
 

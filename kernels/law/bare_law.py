@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kernels.elementary import expm1, log, log1p
+from kernels.elementary import exp, expm1, log, log1p
 from kernels.law import automation, research_input, training
 from kernels.law.returns import log_returns
 
@@ -145,7 +145,7 @@ class BareLaw:
             return self.log_in_software(self.level(at), self.log_remaining(at))
 
         slope: jax.Array = jax.jvp(log_ratio, (coordinate,), (jnp.ones_like(coordinate),))[1]
-        return slope * jnp.exp(-self.log_level_slope(coordinate)) / _LOG_2
+        return slope * exp(-self.log_level_slope(coordinate)) / _LOG_2
 
     @cached_property
     def bend(self) -> tuple[jax.Array, jax.Array] | None:
@@ -187,12 +187,12 @@ class BareLaw:
             width = high - low
             points = low + width * jnp.asarray(shares, dtype)[:, None]
             if self.options["training"] == "exponent":
-                rates = training.damped(self.exponent(points)) * jnp.exp(self.log_level_slope(points))
+                rates = training.damped(self.exponent(points)) * exp(self.log_level_slope(points))
                 log_ratio = _LOG_2 * (damping + width * jnp.tensordot(jnp.asarray(integral_to, dtype), rates, 1))
                 damping = damping + width * jnp.tensordot(jnp.asarray(weights, dtype), rates, 1)
             else:
                 log_ratio = self.log_in_software(self.level(points), self.log_remaining(points))
-            rows = jnp.exp(self.log_level_slope(points) - log_ratio)
+            rows = exp(self.log_level_slope(points) - log_ratio)
             total = total + width * jnp.tensordot(jnp.asarray(weights, dtype), rows, 1)
         return jnp.log(total)
 

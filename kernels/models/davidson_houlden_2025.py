@@ -22,6 +22,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
+from kernels.elementary import exp2
 from kernels.models.gradual_boost import GradualBoost
 from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter
 from kernels.solvers.budget import Budget
@@ -114,7 +115,7 @@ class DavidsonHoulden2025(Model):
 
     def budget(self, options: Options, bounds: Bounds, tolerance: float) -> Budget:
         if options["time"] == "recursion":
-            return Budget(steps=_steps(options, bounds))
+            return Budget(steps=_steps(options, bounds), uneven=True)
         (low, high), exponent = bounds["initial_returns_to_software_rnd"], bounds["parallel_labour_exponent"][1]
 
         def steepest(share: float) -> float:
@@ -217,7 +218,7 @@ def _recursion(parameters: Mapping[str, jax.Array], options: Options, budget: Bu
     # The state is log2 of the step's time without a boost, so that a lane far from its end neither overflows nor loses digits, and the
     # factor of the boost so far.
     def duration(state: tuple[jax.Array, ...], n: jax.Array) -> jax.Array:
-        return jnp.exp2(state[0]) if boost is None else jnp.exp2(state[0]) / state[1]
+        return exp2(state[0]) if boost is None else exp2(state[0]) / state[1]
 
     def advance(state: tuple[jax.Array, ...], n: jax.Array, time: jax.Array) -> tuple[jax.Array, ...]:
         log2_duration = state[0] + width * _retrained(growth(n + 1), options)
@@ -233,6 +234,7 @@ def _recursion(parameters: Mapping[str, jax.Array], options: Options, budget: Bu
         width=width,
         ceiling=limit if single else None,
         cut_last_step=single,
+        all_steps=not budget.compact,
     )
 
 

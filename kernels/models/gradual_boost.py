@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from kernels.elementary import exp
+
 
 @dataclass(frozen=True)
 class GradualBoost:
@@ -34,7 +36,7 @@ class GradualBoost:
         share = jnp.minimum(time / self.duration, 1)
         if self.linear:
             return self.start + (self.end - self.start) * share
-        return jnp.where(time < self.duration, self.start * jnp.exp(self._growth * share), self.end)
+        return jnp.where(time < self.duration, self.start * exp(self._growth * share), self.end)
 
     def factor(self, time: jax.Array) -> jax.Array:
         """B(t), shape (lanes,)."""
@@ -67,5 +69,5 @@ class GradualBoost:
             ramp = jnp.where(rate > 0, above, 0)
             for _ in range(6 if base.dtype == jnp.float32 else 9):
                 miss = ramp + self._scale * jnp.expm1(rate * ramp) - wanted
-                ramp = jnp.clip(ramp - miss / (1 + self.start * jnp.exp(rate * ramp)), 0, self.duration)
+                ramp = jnp.clip(ramp - miss / (1 + self.start * exp(rate * ramp)), 0, self.duration)
         return ramp + jnp.maximum(base - whole, 0) * (1 + self.start) / (1 + self.end)

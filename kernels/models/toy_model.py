@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
+from kernels.elementary import exp2
 from kernels.models.model import Bounds, Budget, Model, Options, Parameter
 from kernels.solvers.recursion import RecursionSolution, solve_recursion
 from kernels.solvers.solution import MOST_DOUBLINGS
@@ -39,7 +40,7 @@ class ToyModel(Model):
     def budget(self, options: Options, bounds: Bounds, tolerance: float) -> Budget:
         low, high = (bounds["papers_for_first_doubling"][0], bounds["paper_growth_factor"][0]), bounds["horizon"][1]
         first = low[0] / (bounds["initial_agis"][1] * bounds["papers_per_agi_month"][1])
-        return Budget(steps=_doublings_by(high, first, low[1] / 2))
+        return Budget(steps=_doublings_by(high, first, low[1] / 2), uneven=True)
 
     def solve(self, parameters: Mapping[str, jax.Array], options: Options, budget: Budget) -> RecursionSolution:
         first = parameters["papers_for_first_doubling"] / (parameters["initial_agis"] * parameters["papers_per_agi_month"])
@@ -47,11 +48,12 @@ class ToyModel(Model):
         log2_first, log2_ratio = jnp.log2(first), jnp.log2(ratio)
         return solve_recursion(
             state=(),
-            duration=lambda state, n: jnp.exp2(log2_first + n * log2_ratio),
+            duration=lambda state, n: exp2(log2_first + n * log2_ratio),
             may_begin=lambda state, n: jnp.ones(first.shape, bool),
             advance=lambda state, n, time: state,
             horizon=parameters["horizon"],
             steps=budget.steps,
+            all_steps=not budget.compact,
         )
 
 

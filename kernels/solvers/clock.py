@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kernels.elementary import log
+from kernels.elementary import exp, log
 from kernels.in_memory import in_memory
 from kernels.solvers.search import cubic_zero, hump
 from kernels.solvers.step import State, Step, take_step
@@ -221,7 +221,7 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
     error = in_memory(_error(step, state, tolerance))
     # An estimate may vanish by accident: what it says of a step many times as long is believed of short ones alone.
     most = jnp.where(stride < _SHORT, jnp.asarray(6.0, dtype), 2.0)
-    factor = jnp.clip(0.9 * jnp.exp(-log(jnp.maximum(error, 1e-12)) / tableau.error_order), 0.2, most)
+    factor = jnp.clip(0.9 * exp(-log(jnp.maximum(error, 1e-12)) / tableau.error_order), 0.2, most)
     if system.crosses:
         # So close that what is left is rounding, of the clock or of the function itself, which no step would change: where rates bend
         # without end before a crossing (a ramp that ends at everything), steps only ever go a part of the way; none can look beyond.

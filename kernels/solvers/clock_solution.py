@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kernels.elementary import exp
 from kernels.in_turn import in_turn
 from kernels.solvers.clock import Memory, clock_rate
 from kernels.solvers.clock_dense import DenseClock, Place
@@ -92,7 +93,7 @@ class ClockSolution(DenseClock):
         place = self._place(self._last_before(track.states[0], times, strictly=True))
         state = self._reach(place, times, axis=0)
         level = self.system.level(state[1])
-        pace = jnp.exp(self.system.log_paces(state, place.memory)[0])
+        pace = exp(self.system.log_paces(state, place.memory)[0])
         arrived = times >= track.arrival
         if self.system.ceiling is None:
             end, still = jnp.asarray(jnp.inf, level.dtype), jnp.asarray(jnp.inf, level.dtype)
@@ -194,7 +195,7 @@ class ClockSolution(DenseClock):
             at_end = jnp.where(arrived, jnp.inf, at_end)
         else:
             slowest, at_end = jnp.where(arrived, jnp.inf, slowest), jnp.where(arrived, -jnp.inf, at_end)
-        return Paces(jnp.exp(at_start), jnp.exp(highest), date, jnp.exp(-slowest), jnp.exp(at_end))
+        return Paces(exp(at_start), exp(highest), date, exp(-slowest), exp(at_end))
 
     def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
         wanted = log_of_met(jnp.stack([jnp.broadcast_to(pace, self.horizon.shape) for pace in paces]))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kernels.elementary import expm1, log1p
+from kernels.elementary import exp, expm1, log1p
 from kernels.solvers.budget import Budget, Place
 from kernels.solvers.solution import MOST_DOUBLINGS
 
@@ -158,13 +158,13 @@ def first_doubling_scale(
     if ceiling is None:
 
         def rate(share: jax.Array) -> jax.Array:
-            return jnp.exp(log_ratio(share * jnp.ones_like(like), jnp.zeros_like(like)))
+            return exp(log_ratio(share * jnp.ones_like(like), jnp.zeros_like(like)))
 
         return weighted_sum(weights, (shares,), rate, like)
     end = -log1p(-1 / ceiling)
 
     def rate_below_ceiling(share: jax.Array) -> jax.Array:
         w = end * share
-        return jnp.exp(log_ratio(-ceiling * expm1(-w), -w) - w)
+        return exp(log_ratio(-ceiling * expm1(-w), -w) - w)
 
     return end * ceiling * weighted_sum(weights, (shares,), rate_below_ceiling, like)

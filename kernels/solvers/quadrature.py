@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kernels.elementary import expm1, log, log1p
+from kernels.elementary import exp, expm1, log, log1p
 from kernels.in_turn import in_turn
 from kernels.solvers.panels import direct_panels, gauss_legendre, weighted_sum
 from kernels.solvers.quadrature_panels import LawInPanels
@@ -87,7 +87,7 @@ class QuadratureSolution(LawInPanels):
             else:
                 # The difference is exact where little is left: of an error in it the law takes a high power.
                 left = log((self._mapped - level) / self._mapped)
-            return jnp.exp(self.log_doubling_time(level, left))
+            return exp(self.log_doubling_time(level, left))
 
         if self.kink is None:
             places, months = (low + width * shares).astype(dtype), (width * weights).astype(dtype)
@@ -117,9 +117,9 @@ class QuadratureSolution(LawInPanels):
             def improve(_: int, z: jax.Array) -> jax.Array:
                 offset = log1p(slope * z) / slope
                 miss = self._integral(start, start + offset) - wanted
-                return jnp.clip(z - miss * jnp.exp(slope * offset - self._log_integrand(start + offset)), 0, most)
+                return jnp.clip(z - miss * exp(slope * offset - self._log_integrand(start + offset)), 0, most)
 
-            first = jnp.clip(wanted * jnp.exp(-log_start), 0, most)
+            first = jnp.clip(wanted * exp(-log_start), 0, most)
             z = lax.fori_loop(0, 6 if self._narrow else 8, improve, first)
             return start + log1p(slope * z) / slope
 
@@ -127,7 +127,7 @@ class QuadratureSolution(LawInPanels):
         arrived = time >= self._arrival
         ending = jnp.inf if self.ceiling is None else self.ceiling
         pace_at_end = jnp.inf if self.ceiling is None else 0.0
-        return jnp.where(arrived, ending, self._level(w)), jnp.where(arrived, pace_at_end, jnp.exp(-self.log_time(w)))
+        return jnp.where(arrived, ending, self._level(w)), jnp.where(arrived, pace_at_end, exp(-self.log_time(w)))
 
     def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
         return self.level_at(self._rows(times))
@@ -187,7 +187,7 @@ class QuadratureSolution(LawInPanels):
         change = jnp.where(jnp.abs(change) < 1e-3, 1e-3, change)
         top = jnp.maximum(log_integrand[1:], log_integrand[:-1]).reshape(count, _PARTS, -1)
         exponential = -expm1(-jnp.abs(change)).reshape(top.shape) / jnp.abs(change).reshape(top.shape)
-        shares = exponential * jnp.exp(top - jnp.max(top, axis=1, keepdims=True))
+        shares = exponential * exp(top - jnp.max(top, axis=1, keepdims=True))
         months = shares / jnp.sum(shares, axis=1, keepdims=True) * (times[1:] - times[:-1])[:, None]
         before = jnp.cumsum(months, axis=1) - months
         begun = (times[:-1, None] + before).reshape(-1, *width.shape[1:])
@@ -315,7 +315,7 @@ class QuadratureSolution(LawInPanels):
         places = [self._place(jnp.stack([jnp.zeros_like(last), last, fastest]))]
         if not self.single:
             places.append(self._extremes[1][None])
-        at_start, at_horizon, highest, *slowest = jnp.exp(-self.log_time(jnp.concatenate(places)))
+        at_start, at_horizon, highest, *slowest = exp(-self.log_time(jnp.concatenate(places)))
         date = self.date_at(fastest)
         if self.ceiling is None:
             at_horizon, highest = jnp.where(arrived, jnp.inf, at_horizon), jnp.where(arrived, jnp.inf, highest)

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kernels.elementary import expm1, log, log1p
+from kernels.elementary import exp, expm1, log, log1p
 from kernels.solvers.budget import Budget
 from kernels.solvers.panels import CHANGE, gauss_legendre, stretch, weighted_sum
 from kernels.solvers.solution import MOST_DOUBLINGS, Solution
@@ -116,7 +116,7 @@ class LawInPanels(Solution):
         if self._mapped is None:
             return jax.jvp(self.log_time, (w,), (jnp.ones_like(w),))
         # dx/dw and d ln(1 − x/X)/dw are known: only the law itself is differentiated.
-        place, direction = (self._level(w), -w), (self._mapped * jnp.exp(-w), -jnp.ones_like(w))
+        place, direction = (self._level(w), -w), (self._mapped * exp(-w), -jnp.ones_like(w))
         log_time, slope = jax.jvp(self.log_doubling_time, place, direction)
         return log_time + log(self._mapped) - w, slope - 1
 
@@ -129,7 +129,7 @@ class LawInPanels(Solution):
         width = end - start
 
         def rate(node: jax.Array) -> jax.Array:
-            return jnp.exp(self._log_integrand(start + width * node))
+            return exp(self._log_integrand(start + width * node))
 
         return width * weighted_sum(weights, (nodes,), rate, width, self.budget.compact)
 
@@ -181,11 +181,11 @@ class LawInPanels(Solution):
                 away = jnp.hypot(self._level(w) - middle, reach)
                 # The sum of the distances to both ends is at least the one from here and the nearest, or what the width leaves of twice it.
                 smooth = jnp.maximum((away + reach) / least, 2 * away / (1 + least))
-                width = jnp.minimum(width, smooth if self._mapped is None else smooth / (self._mapped * jnp.exp(-w)))
+                width = jnp.minimum(width, smooth if self._mapped is None else smooth / (self._mapped * exp(-w)))
             # A date does not depend on where its panels end, but for the end of the law and a kink of it.
             after = jnp.where(width < furthest, lax.stop_gradient(w + width), stop)
             # Nothing is left to add where an exponential has decayed.
-            over = (uneven < _BENDS[dtype.name][-1][0]) & (jnp.exp(log_rate) < -slope * time * resolution)
+            over = (uneven < _BENDS[dtype.name][-1][0]) & (exp(log_rate) < -slope * time * resolution)
             after = jnp.where((time < self.horizon) & (w < goal) & ~over, after, w)
             moved = jnp.any(after > w)
             time = time + self._integral(w, after)
@@ -210,7 +210,7 @@ class LawInPanels(Solution):
         """Months to the end of software: the ceiling, or 1000 doublings; +inf where it is not met within the panels."""
         *_, edge, time, log_rate, slope = self._panels
         # Beyond the last panel the integrand decays exponentially.
-        tail = jnp.where(slope < 0, jnp.exp(log_rate) / jnp.maximum(-slope, 1e-30), jnp.inf)
+        tail = jnp.where(slope < 0, exp(log_rate) / jnp.maximum(-slope, 1e-30), jnp.inf)
         resolved = tail < time * (1e-6 if self._narrow else 1e-12)
         arrival = jnp.where(resolved, time + tail, jnp.inf)
         return arrival if self._mapped is not None else jnp.where(edge >= self._end, time, arrival)

@@ -1,11 +1,12 @@
 """Step recursions: the state is the time that the next step takes, one step a fixed factor of software.
 
 Equation: t_0 = 0, t_{n+1} = t_n + T_n while a step may begin; x_n = n·width doublings. Between knots software is exponential, so x is
-linear in t. Every lane takes the same static number of steps; a lane that has ended goes on with steps of NEVER months, which keeps its
-times finite and increasing (infinities would turn the windows' differences into NaN) and puts all of them beyond any horizon.
+linear in t. Lanes that are solved together take as many steps as the longest of them; one that has ended goes on with steps of NEVER
+months, which keeps its times finite and increasing (infinities would turn the windows' differences into NaN) and puts all of them beyond
+any horizon.
 
-Knot times are kept in rows, (steps + 1, lanes): the outcomes below run over rows in the same order as the solver wrote them, so that a
-block of about a thousand lanes never leaves the cache.
+Knot times are kept in rows, (steps + 1, lanes): the outcomes below run over the rows that were made, in the same order as the solver wrote
+them, so that a block of about a thousand lanes never leaves the cache.
 """
 
 from __future__ import annotations
@@ -13,24 +14,35 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kernels.solvers.rows import at_places, places
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, Solution, log_of_met
+
+_Found = TypeVar("_Found")
 
 NEVER = 2.0**100
 """Months that stand for "not within any horizon" inside the recursion: so long that a step of them makes no progress that could be seen
 before any horizon, yet small enough for float32 to add it as often as there are steps."""
 
 
+def _row(rows: jax.Array, index: jax.Array | int) -> jax.Array:
+    """One of some rows, (lanes,)."""
+    row: jax.Array = lax.dynamic_index_in_dim(rows, index, 0, keepdims=False)
+    return row
+
+
 @dataclass(frozen=True)
 class RecursionSolution(Solution):
-    """Knots of a recursion. `times` and `durations` are (steps + 1, lanes) and (steps, lanes), months; `last` is the number of steps
+    """Knots of a recursion. `times` and `durations` are (steps + 1, lanes) and (steps, lanes), months, of which the first `used` steps were
+    taken, the last of them without a lane that still went on, or as many as there are rows; `last` is the number of steps that each lane
     made, `last_time` and `last_level` where they ended. `uncut` are the durations that steps would have without being cut."""
 
+    used: jax.Array | int
     times: jax.Array
     durations: jax.Array
     uncut: jax.Array
@@ -42,6 +54,24 @@ class RecursionSolution(Solution):
     endless: jax.Array
     """Lanes that could have begun one step more: software is taken as infinite beyond the last."""
     cut_off: jax.Array
+
+    @property
+    def steps_taken(self) -> jax.Array:
+        """Steps of each trajectory, (lanes,) int32."""
+        return self.last
+
+    @property
+    def _end(self) -> jax.Array:
+        """Where the last row is, months: that of a lane that has ended NEVER or later, NaN in one that failed."""
+        return _row(self.times, self.used)
+
+    def _over_steps(self, visit: Callable[[_Found, jax.Array], _Found], found: _Found, fewer: jax.Array | int = 0) -> _Found:
+        """`visit(found, index)` for every step that was taken, or as many fewer."""
+        count = self.used - fewer
+        visited: _Found = lax.fori_loop(
+            0, count if isinstance(count, int) else jnp.maximum(count, 0), lambda index, held: visit(held, index), found
+        )
+        return visited
 
     def _within(self, date: jax.Array) -> jax.Array:
         # NaN is not beyond the horizon: a lane that failed must not pass for one that was late.
@@ -60,7 +90,7 @@ class RecursionSolution(Solution):
             if rest > 1e-9 * self.width and knot + 1 < self.times.shape[0]:
                 date = date + self.durations[knot] * (rest / jnp.maximum(self._level_after(knot + 1) - knot * self.width, 1e-30))
             reached = (level <= self.last_level) & (knot < self.times.shape[0])
-            unreached = jnp.where(jnp.isnan(self.times[-1]), self.times[-1], jnp.inf)
+            unreached = jnp.where(jnp.isnan(self._end), self._end, jnp.inf)
             rows.append(jnp.where(reached, self._within(date), unreached))
         return jnp.stack(rows)
 
@@ -69,18 +99,19 @@ class RecursionSolution(Solution):
         # carrying along what is wanted of them.
         asked = jnp.asarray(times, self.times.dtype)[:, None]
 
-        def visit(passed: jax.Array, row: jax.Array) -> tuple[jax.Array, None]:
-            return passed + (row <= asked).astype(jnp.int32), None
+        def visit(passed: jax.Array, index: jax.Array) -> jax.Array:
+            return passed + (_row(self.times, index) <= asked).astype(jnp.int32)
 
-        knots, _ = lax.scan(visit, jnp.zeros((len(times), *self.last.shape), jnp.int32), self.times)
-        begun = jnp.take_along_axis(self.times, knots - 1, axis=0, mode="clip")
-        ending = jnp.take_along_axis(self.times, knots, axis=0, mode="clip")
+        knots = self._over_steps(visit, jnp.zeros((len(times), *self.last.shape), jnp.int32), -1)
+        # Every row of knots begins at 0, which no time is before.
+        begun = at_places(self.times, places(knots - 1))
+        ending = at_places(self.times, places(jnp.minimum(knots, self.times.shape[0] - 1)))
         counted = knots.astype(self.times.dtype)
         low = jnp.minimum((counted - 1) * self.width, self.last_level)
         high = jnp.minimum(counted * self.width, self.last_level)
         # Beyond the last row there is no step: any length will do, since nothing is made in it.
         length = (ending - begun) + (knots == self.times.shape[0]).astype(self.times.dtype)
-        beyond = self.endless & (asked > self.times[-1])
+        beyond = self.endless & (asked > self._end)
         level = low + (high - low) * ((asked - begun) / length)
         return jnp.where(beyond, jnp.inf, level), jnp.where(beyond, jnp.inf, (high - low) / length)
 
@@ -100,62 +131,53 @@ class RecursionSolution(Solution):
             if isinstance(amount, int):
                 if amount not in found:
                     count = math.ceil(amount / self.width - 1e-9)
-                    if count <= steps:
-                        least, _ = lax.scan(self._pair_of_static(count), least, jnp.arange(steps + 1 - count))
-                    found[amount] = least
+                    found[amount] = self._shortest_of_steps(count) if count <= steps else least
                 rows.append(found[amount])
                 continue
             # Steps of less than a doubling come with few enough of them for float32 to tell a whole number of doublings from the next.
             counts = amount if self.width == 1 else jnp.ceil(amount / jnp.asarray(self.width, self.times.dtype) - 1e-3).astype(jnp.int32)
 
-            def visit(least: jax.Array, start: jax.Array, counts: jax.Array = counts) -> tuple[jax.Array, None]:
+            def visit(least: jax.Array, start: jax.Array, counts: jax.Array = counts) -> jax.Array:
                 end = start + counts
-                length = self.times[jnp.minimum(end, steps), lanes] - lax.dynamic_index_in_dim(self.times, start, 0, False)
-                return jnp.minimum(least, jnp.where(end <= steps, length, NEVER)), None
+                length = self.times[jnp.minimum(end, self.used), lanes] - _row(self.times, start)
+                return jnp.minimum(least, jnp.where(end <= self.used, length, NEVER))
 
-            rows.append(lax.scan(visit, least, jnp.arange(steps + 1))[0])
+            rows.append(self._over_steps(visit, least))
         return jnp.stack(rows)
 
-    def _pair_of_static(self, count: int) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, None]]:
-        def visit(least: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
-            end_row = lax.dynamic_index_in_dim(self.times, start + count, 0, False)
-            return jnp.minimum(least, end_row - lax.dynamic_index_in_dim(self.times, start, 0, False)), None
+    def _shortest_of_steps(self, count: int | jax.Array) -> jax.Array:
+        """The least months that so many steps take, (lanes,)."""
 
-        return visit
+        def visit(least: jax.Array, start: jax.Array) -> jax.Array:
+            return jnp.minimum(least, _row(self.times, start + count) - _row(self.times, start))
+
+        return self._over_steps(visit, jnp.full_like(self.times[0], NEVER), count - 1)
 
     def most_doublings_within(self, months: tuple[float, ...]) -> jax.Array:
         """The most doublings from a knot to another less than so many months later, shape (months, lanes)."""
-        steps = self.times.shape[0] - 1
 
-        def count(found: jax.Array, knots: jax.Array) -> tuple[jax.Array, None]:
-            def visit(least: jax.Array, start: jax.Array) -> tuple[jax.Array, None]:
-                end = jnp.minimum(start + knots, steps)
-                length = lax.dynamic_index_in_dim(self.times, end, 0, False) - lax.dynamic_index_in_dim(self.times, start, 0, False)
-                return jnp.minimum(least, jnp.where(start + knots <= steps, length, NEVER)), None
-
-            least, _ = lax.scan(visit, jnp.full_like(self.times[0], NEVER), jnp.arange(steps))
-            return jnp.stack([row + (least < limit) for row, limit in zip(found, months, strict=True)]), None
+        def count(found: jax.Array, index: jax.Array) -> jax.Array:
+            least = self._shortest_of_steps(index + 1)
+            return jnp.stack([row + (least < limit) for row, limit in zip(found, months, strict=True)])
 
         # If n + 1 knots fit, so do n: the number of counts that fit is the largest one.
-        found, _ = lax.scan(count, jnp.zeros((len(months), *self.last.shape), self.times.dtype), jnp.arange(1, steps + 1))
+        found = self._over_steps(count, jnp.zeros((len(months), *self.last.shape), self.times.dtype))
         return found * jnp.asarray(self.width, found.dtype)
 
     def _date_at(self, level: jax.Array) -> jax.Array:
         """Months at a level that differs among lanes, shape (lanes,)."""
 
-        def visit(date: jax.Array, row: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-            knot, start, duration = row
-            low = knot * self.width
+        def visit(date: jax.Array, index: jax.Array) -> jax.Array:
+            low = index.astype(self.times.dtype) * self.width
             share = (level - low) / jnp.maximum(jnp.minimum(low + self.width, self.last_level) - low, 1e-30)
-            return jnp.where((low <= level) & (low < self.last_level), start + jnp.minimum(share, 1) * duration, date), None
+            there = _row(self.times, index) + jnp.minimum(share, 1) * _row(self.durations, index)
+            return jnp.where((low <= level) & (low < self.last_level), there, date)
 
-        rows = (jnp.arange(self.durations.shape[0], dtype=self.times.dtype), self.times[:-1], self.durations)
-        date: jax.Array = lax.scan(visit, jnp.zeros_like(level), rows)[0]
-        return date
+        return self._over_steps(visit, jnp.zeros_like(level))
 
     def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
         # t(x) is piecewise linear, so the shortest window starts or ends at a knot, or ends at the horizon.
-        steps, dtype = self.durations.shape[0], self.times.dtype
+        dtype = self.times.dtype
         dates = jnp.minimum(self.times, self.horizon)
         # The end of the last recorded step may lie beyond the horizon; what was made by then is what counts.
         level_at_end = jnp.minimum(self._level_at(self.horizon), self.last_level)
@@ -170,12 +192,9 @@ class RecursionSolution(Solution):
                 amount <= level_at_end, jnp.minimum(self.horizon - self._date_at(level_at_end - amount), date_of_end), jnp.inf
             )
 
-            def visit(
-                least: jax.Array, knot: jax.Array, whole: int = whole, share: float = share, amount: float = amount
-            ) -> tuple[jax.Array, None]:
+            def visit(least: jax.Array, knot: jax.Array, whole: int = whole, share: float = share, amount: float = amount) -> jax.Array:
                 def row(index: jax.Array) -> jax.Array:
-                    date: jax.Array = lax.dynamic_index_in_dim(dates, jnp.clip(index, 0, steps), 0, False)
-                    return date
+                    return _row(dates, jnp.clip(index, 0, self.used))
 
                 level = knot.astype(dtype) * self.width
                 start_here = row(knot + whole) + (row(knot + whole + 1) - row(knot + whole)) * share - row(knot)
@@ -183,32 +202,29 @@ class RecursionSolution(Solution):
                 fits_after = jnp.ceil((level + amount) / self.width - 1e-6) * self.width <= level_at_end
                 fits_before = (level >= amount) & (level <= level_at_end)
                 least = jnp.where(fits_after, jnp.minimum(least, start_here), least)
-                return jnp.where(fits_before, jnp.minimum(least, end_here), least), None
+                return jnp.where(fits_before, jnp.minimum(least, end_here), least)
 
-            least, _ = lax.scan(visit, least, jnp.arange(steps + 1))
-            rows.append(least)
+            rows.append(self._over_steps(visit, least, -1))
         return jnp.stack(rows)
 
     def _level_at(self, time: jax.Array) -> jax.Array:
         """Doublings at a time that differs among lanes, shape (lanes,)."""
 
-        def visit(level: jax.Array, row: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-            knot, start, duration = row
+        def visit(level: jax.Array, index: jax.Array) -> jax.Array:
+            knot, start, duration = index.astype(self.times.dtype), _row(self.times, index), _row(self.durations, index)
             high = jnp.minimum((knot + 1) * self.width, self.last_level)
             low = jnp.minimum(knot * self.width, self.last_level)
-            return jnp.where(start <= time, low + (high - low) * jnp.minimum((time - start) / duration, 1), level), None
+            return jnp.where(start <= time, low + (high - low) * jnp.minimum((time - start) / duration, 1), level)
 
-        rows = (jnp.arange(self.durations.shape[0], dtype=self.times.dtype), self.times[:-1], self.durations)
-        found: jax.Array = lax.scan(visit, jnp.zeros_like(self.last_level), rows)[0]
-        return found
+        return self._over_steps(visit, jnp.zeros_like(self.last_level))
 
     def level_at_horizon(self) -> jax.Array:
         return jnp.where(self.endless, jnp.inf, self._level_at(self.horizon))
 
     def paces(self) -> Paces:
-        def visit(found: tuple[jax.Array, ...], row: tuple[jax.Array, jax.Array]) -> tuple[tuple[jax.Array, ...], None]:
+        def visit(found: tuple[jax.Array, ...], index: jax.Array) -> tuple[jax.Array, ...]:
             shortest, date, longest, final = found
-            start, duration = row
+            start, duration = _row(self.times, index), _row(self.uncut, index)
             begun = start < self.horizon
             shorter = duration < shortest
             return (
@@ -216,12 +232,12 @@ class RecursionSolution(Solution):
                 jnp.where(shorter, start, date),
                 jnp.where(begun, jnp.maximum(duration, longest), longest),
                 jnp.where(begun, duration, final),
-            ), None
+            )
 
         zero = jnp.zeros_like(self.last_level)
         # A lane that has ended stands still: its next "step" lasts NEVER months.
         begin: tuple[jax.Array, ...] = (zero + NEVER, zero, zero, zero)
-        (shortest, date, longest, final), _ = lax.scan(visit, begin, (self.times[:-1], self.uncut))
+        shortest, date, longest, final = self._over_steps(visit, begin)
 
         def pace(duration: jax.Array) -> jax.Array:
             return jnp.where(duration < NEVER, self.width / duration, 0)
@@ -229,7 +245,7 @@ class RecursionSolution(Solution):
         return Paces(
             at_start=pace(self.uncut[0]),
             highest=jnp.where(self.endless, jnp.inf, pace(shortest)),
-            date_of_highest=jnp.where(self.endless, self.times[-1], date),
+            date_of_highest=jnp.where(self.endless, self._end, date),
             lowest=pace(longest),
             at_horizon=jnp.where(self.endless, jnp.inf, pace(final)),
         )
@@ -237,16 +253,28 @@ class RecursionSolution(Solution):
     def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:
         # The knot at which a doubling begins that goes at that pace.
         longest = self.width * jnp.exp(-log_of_met(jnp.stack(paces)))
-        unmet = jnp.where(self.endless, self.times[-1], jnp.inf)
+        unmet = jnp.where(self.endless, self._end, jnp.inf)
 
-        def visit(date: jax.Array, row: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-            start, duration = row
-            earlier = (duration <= longest) & (start < self.horizon) & (start < date)
-            return jnp.where(earlier, start, date), None
+        def visit(date: jax.Array, index: jax.Array) -> jax.Array:
+            start = _row(self.times, index)
+            earlier = (_row(self.uncut, index) <= longest) & (start < self.horizon) & (start < date)
+            return jnp.where(earlier, start, date)
 
-        begin = jnp.broadcast_to(unmet, longest.shape)
-        dates: jax.Array = lax.scan(visit, begin, (self.times[:-1], self.uncut))[0]
-        return jnp.where(jnp.isnan(self.times[-1]), jnp.nan, dates)
+        dates = self._over_steps(visit, jnp.broadcast_to(unmet, longest.shape))
+        return jnp.where(jnp.isnan(self._end), jnp.nan, dates)
+
+
+class _Carry(NamedTuple):
+    """The lanes after some steps: the state of the recursion, where they are and where they ended, the rows so far, and whether any of
+    them made the last step."""
+
+    state: Any
+    time: jax.Array
+    last: jax.Array
+    last_time: jax.Array
+    level: jax.Array
+    rows: tuple[jax.Array, ...]
+    going: jax.Array
 
 
 def solve_recursion(
@@ -259,8 +287,10 @@ def solve_recursion(
     width: float = 1.0,
     ceiling: jax.Array | None = None,
     cut_last_step: bool = False,
+    all_steps: bool = False,
 ) -> RecursionSolution:
-    """Take `steps` steps of `width` doublings each.
+    """Take at most `steps` steps of `width` doublings each; `all_steps` of them, so that their number is known to the compiler, or as many
+    as the longest of these lanes.
 
     `duration(state, n)` is the time of step n in months; `may_begin(state, n)` whether it may begin (besides t < horizon);
     `advance(state, n, time)` the state after it, given the time at its end. `ceiling` stops software at so many doublings, and
@@ -269,8 +299,9 @@ def solve_recursion(
     dtype = horizon.dtype
     level_limit = jnp.full_like(horizon, jnp.inf) if ceiling is None else ceiling
 
-    def step(carry: tuple[Any, ...], n: jax.Array) -> tuple[tuple[Any, ...], tuple[jax.Array, ...]]:
-        state, time, last, last_time, level = carry
+    def step(index: jax.Array, carry: _Carry) -> _Carry:
+        state, time, last, last_time, level = carry.state, carry.time, carry.last, carry.last_time, carry.level
+        n = index.astype(dtype)
         begins = (time < horizon) & may_begin(state, n)
         # By choice, not by minimum: what has overflowed has no derivative.
         full = duration(state, n)
@@ -283,20 +314,35 @@ def solve_recursion(
         level = jnp.where(begins, jnp.minimum(level + made, level_limit), level)
         last_time = jnp.where(begins, after, last_time)
         # What an ended lane does to its state is never looked at, so nothing is spent on holding it still.
-        rows = (after, taken, jnp.where(begins, full, NEVER)) if cut_last_step else (after, taken)
-        return (advance(state, n, after), after, last + begins, last_time, level), rows
+        kept = (after, taken, jnp.where(begins, full, NEVER)) if cut_last_step else (after, taken)
+        places = (index + 1, index, index)[: len(kept)]
+        rows = tuple(
+            lax.dynamic_update_index_in_dim(row, value, place, 0) for row, value, place in zip(carry.rows, kept, places, strict=True)
+        )
+        return _Carry(advance(state, n, after), after, last + begins, last_time, level, rows, jnp.any(begins))
+
+    def going(held: tuple[jax.Array, _Carry]) -> jax.Array:
+        index, carry = held
+        return carry.going & (index < steps)
 
     zero = jnp.zeros_like(horizon)
-    start = (state, zero, jnp.zeros(horizon.shape, jnp.int32), zero, zero)
-    (state, time, last, last_time, level), (times, durations, *uncut) = lax.scan(step, start, jnp.arange(steps, dtype=dtype))
-    endless = (time < horizon) & may_begin(state, jnp.asarray(steps, dtype))
+    rows = tuple(jnp.zeros((count, *horizon.shape), dtype) for count in (steps + 1, *(steps,) * (1 + cut_last_step)))
+    carry = _Carry(state, zero, jnp.zeros(horizon.shape, jnp.int32), zero, zero, rows, jnp.asarray(True))
+    used: jax.Array | int = steps
+    if all_steps:
+        carry = lax.fori_loop(0, steps, step, carry)
+    else:
+        used, carry = lax.while_loop(going, lambda held: (held[0] + 1, step(*held)), (jnp.int32(0), carry))
+    endless = (carry.time < horizon) & may_begin(carry.state, jnp.asarray(steps, dtype))
+    times, durations, *uncut = carry.rows
     return RecursionSolution(
-        times=jnp.concatenate([zero[None], times]),
+        used=used,
+        times=times,
         durations=durations,
         uncut=uncut[0] if cut_last_step else durations,
-        last=last,
-        last_time=last_time,
-        last_level=level,
+        last=carry.last,
+        last_time=carry.last_time,
+        last_level=carry.level,
         width=width,
         horizon=horizon,
         endless=endless,

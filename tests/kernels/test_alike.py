@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks import studies
 from benchmarks.laws import LAWS, NOISY
 from kernels import program
 from kernels.alike import fitted, in_order, order, scales
@@ -35,24 +36,27 @@ def test_parameters_without_ends_or_breadth_have_no_scale():
     assert ALONG[1](np.array([-3.0, 0.0, 3.0]), np).tolist() == [-1, 0, 1]
 
 
-def test_the_order_is_that_of_the_steps():
+@pytest.mark.parametrize("lanes", [1024, 4096, 16384])
+def test_the_order_is_that_of_the_steps(lanes):
     pilot = drawn(512)
     weights = fitted(ALONG, pilot, steps_of(pilot), 32)
-    rows = drawn(4096)
-    of = np.asarray(order(ALONG, weights, {name: jnp.asarray(row) for name, row in rows.items()}, jnp.ones(4096, bool)))
-    assert sorted(of) == list(range(4096))
+    rows = drawn(lanes)
+    of = np.asarray(order(ALONG, weights, {name: jnp.asarray(row) for name, row in rows.items()}, jnp.uint32(lanes)))
+    assert sorted(of) == list(range(lanes))
     steps = steps_of(rows)
     perfect, ordered, as_drawn = (one.reshape(-1, 128).max(axis=1).mean() for one in (np.sort(steps), steps[of], steps))
     assert ordered < 1.03 * perfect
     assert ordered < 0.6 * as_drawn
 
 
-def test_lanes_that_are_not_held_come_last_and_those_without_a_number_somewhere():
-    rows = {name: jnp.asarray(row).at[7].set(jnp.nan) for name, row in drawn(512).items()}
-    held = jnp.arange(512) % 3 != 0
-    of = np.asarray(order(ALONG, (1.0, 0.2, 0.1, 0.0, 0.0), rows, held))
-    assert sorted(of) == list(range(512))
-    assert np.asarray(held)[of[: int(held.sum())]].all()
+@pytest.mark.parametrize("lanes", [512, 16384])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.37, 1.0])
+def test_lanes_that_are_not_wanted_come_last_and_those_without_a_number_somewhere(lanes, share):
+    rows = {name: jnp.asarray(row).at[7].set(jnp.nan) for name, row in drawn(lanes).items()}
+    count = int(share * lanes)
+    of = np.asarray(order(ALONG, (1.0, 0.2, 0.1, 0.0, 0.0), rows, jnp.uint32(count)))
+    assert sorted(of) == list(range(lanes))
+    assert sorted(of[:count]) == list(range(count))
 
 
 def test_no_order_where_none_saves_much():
@@ -72,12 +76,20 @@ def test_what_is_found_in_an_order_stands_in_that_of_the_rows(count):
     assert np.array_equal(found, expected)
 
 
+STUDIES = {
+    "reaction": lambda: replace(LAWS[3], times=(12.0, 48.0)).study("float32"),
+    "noise": lambda: NOISY.study("float32"),
+    "recursion": lambda: studies.study("float32", "recursion", replace(studies.BASE, peak=True, diagnostics=True)),
+    "recursion in float64": lambda: studies.study("float64", "recursion", studies.BASE),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("law", [replace(LAWS[3], times=(12.0, 48.0)), NOISY], ids=["reaction", "noise"])
-def test_company_changes_no_bit(law, monkeypatch, without_audit):
+@pytest.mark.parametrize("name", STUDIES)
+def test_company_changes_no_bit(name, monkeypatch, without_audit):
     # Groups of half a block, and a last block that is not full.
     monkeypatch.setattr(program, "ALIKE_LANES", 2048)
-    study = law.study("float32")
+    study = STUDIES[name]()
     study = replace(study, design=replace(study.design, block=4096))
     scales = len(study.scales)
     # Whether it is worth while or not.

@@ -17,10 +17,12 @@ _RANDOM = np.random.default_rng(11)
 _SMALL = 10.0 ** _RANDOM.uniform(-12, 0, 300)
 _ARGUMENTS = {
     "exp": np.concatenate([_RANDOM.uniform(-80, 80, 600), _SMALL, -_SMALL]),
+    "exp2": np.concatenate([_RANDOM.uniform(-120, 120, 600), np.arange(-120.0, 121), _SMALL, -_SMALL]),
     "expm1": np.concatenate([_RANDOM.uniform(-30, 30, 600), _SMALL, -_SMALL]),
     "log1p": np.concatenate([_RANDOM.uniform(-0.999, 5, 600), _SMALL, -_SMALL, 10.0 ** _RANDOM.uniform(0, 30, 300)]),
     "log": np.concatenate([_RANDOM.uniform(0.001, 3, 600), 1 + _SMALL, 10.0 ** _RANDOM.uniform(-37, 38, 300)]),
 }
+_EXACT: dict[str, Any] = {"exp2": lambda z: mpmath.power(2, z)} | {name: getattr(mpmath, name) for name in ("exp", "expm1", "log1p", "log")}
 
 
 def _last_places(found: np.ndarray, exact: list[Any]) -> float:
@@ -39,7 +41,7 @@ def test_within_two_units_in_the_last_place(name: str, precision: str) -> None:
     arguments = _ARGUMENTS[name].astype(precision)
     function: Callable[..., jax.Array] = jax.jit(getattr(elementary, name))
     with mpmath.workdps(40):
-        exact = [getattr(mpmath, name)(mpmath.mpf(float(argument))) for argument in arguments]
+        exact = [_EXACT[name](mpmath.mpf(float(argument))) for argument in arguments]
     found = np.asarray(function(jnp.asarray(arguments)))
     assert found.dtype == precision
     assert _last_places(found, exact) <= 2
@@ -73,6 +75,7 @@ def test_ends(precision: str) -> None:
     logarithm = float(np.log(large))
     ends = {
         "exp": [1, np.exp(-1), np.exp(-2), np.inf, 0, np.nan, np.inf],
+        "exp2": [1, 0.5, 0.25, np.inf, 0, np.nan, np.inf],
         "expm1": [0, np.expm1(-1), np.expm1(-2), np.inf, -1, np.nan, np.inf],
         "log1p": [0, -np.inf, np.nan, np.inf, np.nan, np.nan, logarithm],
         "log": [-np.inf, np.nan, np.nan, np.inf, np.nan, np.nan, logarithm],
@@ -82,7 +85,14 @@ def test_ends(precision: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "slope"), [("exp", np.exp), ("expm1", np.exp), ("log1p", lambda y: 1 / (1 + y)), ("log", lambda u: 1 / u)]
+    ("name", "slope"),
+    [
+        ("exp", np.exp),
+        ("exp2", lambda z: np.exp2(z) * np.log(2)),
+        ("expm1", np.exp),
+        ("log1p", lambda y: 1 / (1 + y)),
+        ("log", lambda u: 1 / u),
+    ],
 )
 def test_slopes(name: str, slope: Callable[[np.ndarray], np.ndarray]) -> None:
     arguments = np.array([1e-9, 0.3, 0.9, 2.5])

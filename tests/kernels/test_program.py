@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kernels import compiler, models, program
+from kernels.alike import StepCount
 from kernels.outcomes import Outcomes, Window
 from kernels.program import Keep, TileProgram, TileShape
 from kernels.sampling import Design, LogUniform, seed_key
@@ -82,7 +83,9 @@ def test_blocks_that_are_solved_at_once_change_no_bit(whole, blocks, most, toget
     """As accelerators have it: with room for a block that the tile does not have, and the last of the others in part; and an odd tile."""
     monkeypatch.setattr(TileProgram, "_tallied", property(lambda program: program.study.design.replicates))
     held, wide = 2 * BLOCK + 1000, dataclasses.replace(Keep(draws=True), times=(6.0, 24.0))
-    compiled = TileProgram(study(), TileShape(3, blocks), wide, lanes=most * BLOCK)
+    # In the order of the draws.
+    drawn = dataclasses.replace(study(), counted=StepCount(study().budget.steps))
+    compiled = TileProgram(drawn, TileShape(3, blocks), wide, lanes=most * BLOCK)
     assert compiled.together == together
     again = compiled(CELLS, 0, 3, held, KEY)
     alone = TileProgram(study(), TileShape(3, 3), wide)(CELLS, 0, 3, held, KEY)

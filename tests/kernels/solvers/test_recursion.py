@@ -13,7 +13,14 @@ from kernels.solvers.recursion import NEVER, solve_recursion
 
 
 def _solve(
-    durations: Any, horizon: Any, width: Any = 1.0, ceiling: Any = None, cut: Any = False, ask: Any = lambda s: s, dtype: Any = jnp.float64
+    durations: Any,
+    horizon: Any,
+    width: Any = 1.0,
+    ceiling: Any = None,
+    cut: Any = False,
+    ask: Any = lambda s: s,
+    dtype: Any = jnp.float64,
+    all_steps: Any = False,
 ) -> Any:
     """A recursion whose steps take given months, (steps, lanes)."""
     rows = jnp.asarray(durations, dtype)
@@ -30,6 +37,7 @@ def _solve(
                 width=width,
                 ceiling=None if ceiling is None else jnp.full(rows.shape[1], ceiling, dtype),
                 cut_last_step=cut,
+                all_steps=all_steps,
             )
         )
 
@@ -117,6 +125,32 @@ def test_paces_and_the_end_of_the_loop() -> None:
     np.testing.assert_allclose(paces.date_of_highest, [10, 0, 17])
     np.testing.assert_allclose(paces.lowest[0], 1 / 6)
     np.testing.assert_array_equal(cut, [False, False, False])
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_loop_that_ends_with_the_longest_lane_finds_the_same(cut: bool) -> None:
+    rows = np.concatenate([DURATIONS, np.full((24, 3), 4.0)])
+
+    def ask(s: Any) -> Any:
+        lanes = jnp.asarray([1, 2, 3], jnp.int32)
+        return {
+            "dates": s.dates((0.5, 2.0, 5.0, 30.0)),
+            "levels": s.levels((1.0, 12.0, 13.9, 14.0, 60.0)),
+            "level": s.level_at_horizon(),
+            "paces": s.paces(),
+            "first dates": s.first_dates_at_pace((jnp.full(3, 0.2), jnp.full(3, 0.9))),
+            "durations": s.shortest_durations((0.5, 3.0, 20.0)),
+            "of knots": s.shortest_knot_durations((1, 3, 8, 30, lanes)),
+            "most": s.most_doublings_within((1.0, 3.6)),
+            "ends": (s.last, s.last_time, s.last_level, s.endless, s.cut_off),
+            "steps": jnp.asarray(s.used),
+        }
+
+    every, needed = (_solve(rows, 14.0, cut=cut, ask=ask, all_steps=all_steps) for all_steps in (True, False))
+    steps = every.pop("steps"), needed.pop("steps")
+    # The second lane makes 8 steps of a month and 2 of four; one more, which none begins, says that all have ended.
+    assert steps == (32, 11)
+    jax.tree.map(np.testing.assert_array_equal, every, needed)
 
 
 def test_a_loop_that_is_too_short_is_said() -> None:
