@@ -8,7 +8,7 @@ are integers, and sums follow the fixed tree of their block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -21,11 +21,10 @@ from jax import lax
 
 from kernels.compiler import compiled
 from kernels.in_memory import in_memory
-from kernels.labels import Label
 from kernels.lanes import ALIKE_LANES, CPU_LANES, solved_alike, sub_block
-from kernels.outcomes import CUT_OFF
-from kernels.statistics import count_by_replicate, pairwise_sum, sum_by_replicate
+from kernels.statistics import pairwise_sum, sum_by_replicate
 from kernels.study import AUDIT_STRIDE, Study
+from kernels.tally import Tally
 
 _Arrays = dict[str, jax.Array]
 
@@ -77,6 +76,7 @@ class TileProgram:
         most = max(lanes // study.design.block, 1)
         # Blocks solved at once, where lanes are more than a block's: as many as the tile holds a whole number of times.
         self.together = max(count for count in range(1, min(most, shape.blocks) + 1) if shape.blocks % count == 0)
+        self._tally = Tally(study, self.together, self.lanes)
         self._run = compiled(self._tile)
         self._compiled: dict[Any, Any] = {}
 
@@ -206,13 +206,14 @@ class TileProgram:
                 added: tuple[_Arrays, ...] = lax.fori_loop(group * each, last, partial(one_part, solved=solved), tile)
                 return added
 
-            begin = (*tile, self._no_tally())
+            begin = (*tile, self._tally.nothing())
             if self._alike:
                 walked = lax.fori_loop(np.uint32(0), (held + (self._group - 1)) // self._group, one_group, begin)
             else:
                 walked = lax.fori_loop(np.uint32(0), parts, one_part, begin)
             arrays, audited, tally = walked
-            arrays = self._add_tally(arrays, tally, c, k)
+            counted = self._tally.of_blocks(tally)
+            arrays = arrays | {name: self._with(arrays[name], c, k, values) for name, values in counted.items()}
             if self.keep.times:
                 for one in range(together):
                     own = (start, held, k) if together == 1 else (start[one], held[one], within[one])
@@ -241,48 +242,6 @@ class TileProgram:
         count = jnp.minimum(held - group * self._group, self._group)
         return drawn | study.evaluate_alike(drawn, count, self._alike)
 
-    @property
-    def _tallied(self) -> int:
-        """Lanes that what is counted is kept apart by while a block is walked: on a CPU all that are solved at once, which saves a
-        reduction at every round; on an accelerator, whose rounds are few and lanes many, the replicates."""
-        return self.lanes if jax.default_backend() == "cpu" else self.study.design.replicates
-
-    def _no_tally(self) -> _Arrays:
-        """What is counted of a block, or of several, before it is walked, each (blocks · lanes,)."""
-        study, shape = self.study, (self.together * self._tallied,)
-        nothing = jnp.zeros(shape, jnp.int32)
-        tally = {"valid": nothing, "failed": nothing, "cut_off": nothing, "first_failed": jnp.full(shape, study.design.block, jnp.int32)}
-        tally |= {f"true/{label.name}": nothing for label in study.flags}
-        for label in study.numbers:
-            tally[f"finite/{label.name}"] = nothing
-            tally[f"least/{label.name}"] = jnp.full(shape, jnp.inf, study.dtype)
-            tally[f"greatest/{label.name}"] = jnp.full(shape, -jnp.inf, study.dtype)
-        return tally
-
-    def _add_tally(self, arrays: _Arrays, tally: _Arrays, c: jax.Array, k: jax.Array) -> _Arrays:
-        """The tally of the blocks from `k` on in the arrays of the tile."""
-        study, replicates = self.study, self.study.design.replicates
-
-        def by_block(name: str) -> jax.Array:
-            return tally[name].reshape(self.together, -1)
-
-        def counts(name: str) -> jax.Array:
-            return count_by_replicate(by_block(name), replicates)
-
-        def all_of(kind: str, labels: Sequence[Label], reduced: Callable[[str], jax.Array]) -> jax.Array:
-            return jnp.stack([reduced(f"{kind}/{label.name}") for label in labels], axis=1)
-
-        found = {name: counts(name) for name in ("valid", "failed")}
-        found["cut_off"] = jnp.sum(by_block("cut_off"), axis=1, dtype=jnp.int32)
-        found["first_failed"] = jnp.min(by_block("first_failed"), axis=1)
-        if study.flags:
-            found["true"] = all_of("true", study.flags, counts)
-        if study.numbers:
-            found["finite"] = all_of("finite", study.numbers, counts)
-            found["least"] = all_of("least", study.numbers, lambda name: jnp.min(by_block(name), axis=1))
-            found["greatest"] = all_of("greatest", study.numbers, lambda name: jnp.max(by_block(name), axis=1))
-        return arrays | {name: self._with(arrays[name], c, k, values) for name, values in found.items()}
-
     def _add(
         self,
         arrays: _Arrays,
@@ -296,43 +255,17 @@ class TileProgram:
     ) -> tuple[_Arrays, _Arrays]:
         """The statistics of what was found of the lanes added to those of the tile, or to the tally of its blocks from `k` on."""
         study, replicates = self.study, self.study.design.replicates
-        arrays, tally = dict(arrays), dict(tally)
+        arrays = dict(arrays)
         failed = jnp.zeros(held.shape, bool)
         for label in study.numbers:
             failed = failed | jnp.isnan(found[label.name])
-        failed = failed & held
         valid = held & ~failed
-
-        def folded(values: jax.Array, reduce: Callable[..., jax.Array]) -> jax.Array:
-            """(blocks · lanes,) as the tally has them."""
-            if self._tallied == self.lanes:
-                return values
-            return reduce(values.reshape(self.together, -1, self._tallied), axis=1).ravel()
-
-        def count(name: str, flags: jax.Array) -> None:
-            tally[name] = tally[name] + folded(flags.astype(jnp.int32), partial(jnp.sum, dtype=jnp.int32))
-
-        def least(name: str, values: jax.Array) -> None:
-            tally[name] = jnp.minimum(tally[name], folded(values, jnp.min))
-
-        def greatest(name: str, values: jax.Array) -> None:
-            tally[name] = jnp.maximum(tally[name], folded(values, jnp.max))
-
-        lane = jnp.tile(jnp.arange(self.lanes, dtype=jnp.uint32) + part * self.lanes, self.together).astype(jnp.int32)
-        count("valid", valid)
-        count("failed", failed)
-        count("cut_off", found[CUT_OFF] & held)
-        least("first_failed", jnp.where(failed, lane, study.design.block))
-        for label in study.flags:
-            count(f"true/{label.name}", found[label.name] & valid)
+        tally = self._tally.with_lanes(tally, found, held, valid, part)
         totals = []
         for label in study.numbers:
             value = found[label.name]
-            finite = valid & jnp.isfinite(value)
-            count(f"finite/{label.name}", finite)
-            least(f"least/{label.name}", jnp.where(finite, value, jnp.inf))
-            greatest(f"greatest/{label.name}", jnp.where(finite, value, -jnp.inf))
-            totals.append(sum_by_replicate(jnp.where(finite, value, 0).reshape(self.together, -1), replicates))
+            finite = jnp.where(valid & jnp.isfinite(value), value, 0)
+            totals.append(sum_by_replicate(finite.reshape(self.together, -1), replicates))
         if totals:
             places = (c, k, part, np.uint32(0), np.uint32(0))
             total = jnp.stack(totals, axis=1)[None, :, None]

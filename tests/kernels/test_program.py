@@ -15,6 +15,7 @@ from kernels.program import Keep, TileProgram, TileShape
 from kernels.sampling import Design, LogUniform, seed_key
 from kernels.solvers.recursion import RecursionSolution
 from kernels.study import Study
+from kernels.tally import Tally
 
 BLOCK = 4096
 KEY = seed_key(7)
@@ -81,7 +82,7 @@ def test_sub_blocks_change_no_bit(whole, lanes):
 @pytest.mark.slow
 def test_blocks_that_are_solved_at_once_change_no_bit(whole, blocks, most, together, monkeypatch):
     """As accelerators have it: with room for a block that the tile does not have, and the last of the others in part; and an odd tile."""
-    monkeypatch.setattr(TileProgram, "_tallied", property(lambda program: program.study.design.replicates))
+    monkeypatch.setattr(Tally, "columns", property(lambda tally: tally.study.design.replicates))
     held, wide = 2 * BLOCK + 1000, dataclasses.replace(Keep(draws=True), times=(6.0, 24.0))
     # In the order of the draws.
     drawn = dataclasses.replace(study(), counted=StepCount(study().budget.steps))

@@ -60,12 +60,12 @@ def test_dates_of_paces_below_a_ceiling_agree_with_scipy() -> None:
 
 def test_dates_of_paces_of_the_recursion_are_knots() -> None:
     given = {"initial_returns_to_software_rnd": np.array([1.3, 0.7, 2.5]), "initial_speedup": np.array([8.0, 20.0, 4.0])}
-    times = ask("davidson_houlden_2025", {}, lambda s, p: s.times, **given)
+    times, used = ask("davidson_houlden_2025", {}, lambda s, p: (s.times, s.used), **given)
     multiples = (2.0, 4.0, 9.0, 1e6)
     dates = _dates("davidson_houlden_2025", {}, multiples, **given)
     for row, pace in zip(dates, multiples, strict=True):
         for lane, knots in enumerate(times.T):
-            met = [start for start, end in itertools.pairwise(knots) if 1 / (end - start) >= pace and start < 48]
+            met = [start for start, end in itertools.pairwise(knots[: used + 1]) if 1 / (end - start) >= pace and start < 48]
             assert row[lane] == (met[0] if met else math.inf)
 
 

@@ -18,7 +18,7 @@ import pytest
 
 import sweep
 from kernels import gradients, outcomes
-from sweep import coordinator, ledger
+from sweep import coordinator, ledger, prepare
 from sweep.coordinator import Interrupted, RunError, ToleranceError
 from sweep.cube import CubeError, attributes
 from sweep.errors import SpecError
@@ -97,6 +97,18 @@ def test_bits_of_the_studies_do_not_depend_on_tiles(tmp_path, config):
     for name, tile in (("small", 1024), ("large", 10000)):
         sweep.run(spec.replace({"run.tile": tile}), tmp_path / f"{name}.zarr", workers=1)
     assert_same_bits(tmp_path / "small.zarr", tmp_path / "large.zarr")
+
+
+@pytest.mark.slow
+def test_a_recursion_of_many_draws_solves_like_with_like_to_the_same_bits(tmp_path, monkeypatch):
+    spec = sweep.load("configs/davidson_houlden_2025.toml").replace({"draws": 5000, "sweep.block": 4096, "store.draws": "outcomes"})
+    for name, enough in (("short", prepare._LONG_ENOUGH), ("long", 0.0)):
+        monkeypatch.setattr(prepare, "_LONG_ENOUGH", enough)
+        sweep.run(spec, tmp_path / f"{name}.zarr", workers=1)
+        weights = ledger.read_head(Folder(tmp_path / f"{name}.zarr"))["policy"]["expected_steps"]
+        # A quadratic form of four parameters.
+        assert len(weights) == (0 if name == "short" else 14)
+    assert_same_bits(tmp_path / "short.zarr", tmp_path / "long.zarr")
 
 
 # --- resuming ----------------------------------------------------------------------------------------------------------------------------
