@@ -100,7 +100,7 @@ class Study:
 
         Raises ModelError where steps are chosen by their error and a trajectory takes more of them than the budget has.
         """
-        if not self.budget.uneven:
+        if not self.budget.tolerance and not self.budget.uneven:
             return None
         if self.counted is not None:
             return self.counted

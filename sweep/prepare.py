@@ -18,7 +18,7 @@ from sweep.plan import Plan, TilePolicy, make_plan
 from sweep.spec import Spec, loads
 from sweep.store import CubeStore, StoreError
 
-_LONG_ENOUGH = 10.0
+_LONG_ENOUGH = 4.0
 """Seconds of a core's work from which on steps are counted that need not be."""
 _PATIENCE = 60.0
 """Seconds that a shard waits for another launcher that makes or extends the store."""
@@ -112,8 +112,7 @@ def _made(spec: Spec, place: Place, workers: int) -> None:
 
 def _needs_no_count(plan: Plan) -> bool:
     """Whether steps would be counted only to solve like with like, and what that saves of so short a sweep is not worth compiling it."""
-    budget = plan.study.budget
-    return budget.uneven and not budget.tolerance and plan.estimated_seconds(1) < _LONG_ENOUGH
+    return plan.study.budget.uneven and plan.estimated_seconds(1) < _LONG_ENOUGH
 
 
 def _counted(plan: Plan) -> StepCount | None:

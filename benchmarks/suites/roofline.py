@@ -206,7 +206,7 @@ def _problem(name: str, study: Study, draw: Callable[[int], Any], size: _Size, o
     stepped = bool(study.work.tolerance)
     lanes = max(size.stepped if stepped else size.straight, _BLOCKS * len(on) * sub_block(study))
     bare = Bare(study, draw(lanes).astype(study.dtype), on)
-    taken = float(bare.steps().mean()) if study.budget.uneven else 0.0
+    taken = float(bare.steps().mean()) if stepped or study.budget.uneven else 0.0
     # Loops that end with the longest recursion are counted as if all were as long as the mean one.
     budget = study.work_here if stepped or not taken else replace(study.work_here, steps=round(taken), compact=False)
     shape: Callable[..., Any] = jax.ShapeDtypeStruct

@@ -251,7 +251,7 @@ class GrowthLaw(Model):
         if options["noise"] in ("pace", "both"):
             # A tolerance that suits the grid of a path is none for the steps between.
             tolerance = min(tolerance, _STEPS_ON_A_PATH)
-        return Budget(steps=4096 + math.ceil(sum(_random_events(options, bounds))), tolerance=tolerance, uneven=True)
+        return Budget(steps=4096 + math.ceil(sum(_random_events(options, bounds))), tolerance=tolerance)
 
     def solve(self, parameters: Mapping[str, jax.Array], options: Options, budget: Budget) -> Solution:
         law = BareLaw(parameters, options)

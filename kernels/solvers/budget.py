@@ -27,7 +27,7 @@ class Budget:
     is asked. `refinements` says how often the grid of a random path is halved; the path stays the same. `compact` programs have loops
     where others are written out, and loops that end with the slowest trajectory: on a CPU they compile sooner and are as fast or faster; an
     accelerator keeps what is written out in registers, and does not ask after every step whether to go on.
-    `uneven` says that each trajectory ends after a number of steps of its own, `steps` at most. `one_kernel` asks solvers that choose their
+    `uneven` says that each trajectory ends after a number of steps of its own, `steps` at most, though it does not choose them. `one_kernel` asks solvers that choose their
     steps for the form in which a GPU takes all of them in one kernel.
     """
 
