@@ -23,12 +23,12 @@ class Budget:
 
     `accuracy` is the relative error that a panel may have. Levels up to `direct` doublings are far from every ceiling and may be integrated
     from the start, in panels whose widths and points follow from the `places`; in an audit, with `finer` times the points.
-    `tolerance` is the relative error asked of solvers that choose their steps by it, and `furthest` the doublings beyond which nothing
-    is asked. `refinements` says how often the grid of a random path is halved; the path stays the same. `compact` programs have loops
-    where others are written out, and loops that end with the slowest trajectory: on a CPU they compile sooner and are as fast or faster; an
-    accelerator keeps what is written out in registers, and does not ask after every step whether to go on.
-    `uneven` says that each trajectory ends after a number of steps of its own, `steps` at most, though it does not choose them. `one_kernel` asks solvers that choose their
-    steps for the form in which a GPU takes all of them in one kernel.
+    `tolerance` is the relative error asked of solvers that choose their steps by it, and `furthest` the doublings beyond which nothing is
+    asked. `refinements` says how often the grid of a random path is halved; the path stays the same. `compact` programs have loops where
+    others are written out, and loops that end with the slowest trajectory: on a CPU they compile sooner and are as fast or faster; an
+    accelerator keeps what is written out in registers, and does not ask after every step whether to go on. `uneven` says that each
+    trajectory ends after a number of steps of its own, `steps` at most, though it does not choose them. `one_kernel` asks solvers that
+    choose their steps for the form in which a GPU takes all of them in one kernel.
     """
 
     steps: int
