@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +16,7 @@ from benchmarks.environment import cores
 from kernels.compiler import compiled
 from kernels.in_turn import in_turn
 from kernels.lanes import ALIKE_LANES, solved_alike, sub_block
+from kernels.outcomes import Rows
 from kernels.program import Keep, TileProgram, TileShape
 from kernels.sampling import seed_key
 from kernels.solvers.budget import Budget
@@ -67,6 +68,11 @@ class Batches:
         return np.concatenate([np.asarray(share).swapaxes(0, 1).reshape(share.shape[1], -1) for share in self.run()], axis=1)
 
 
+def answers_of(rows: Rows) -> jax.Array:
+    """The outcomes, (labels, lanes), flags as 0 and 1."""
+    return jnp.concatenate([rows.flags.astype(rows.numbers.dtype), rows.numbers])
+
+
 class Bare:
     """Outcomes of given parameters, without draws and statistics, in sub-blocks as the tile program has them.
 
@@ -108,16 +114,13 @@ class Bare:
     def block(self, drawn: jax.Array, budget: Budget | None = None) -> jax.Array:
         """The outcomes of a sub-block, (labels, width), of parameters (drawn parameters, width): the program that is run for each, or one
         of another budget."""
-        return self._rows(self.study.evaluate(self._parameters(drawn), budget or self.study.work_here).rows)
+        return answers_of(self.study.rows(self._parameters(drawn), budget or self.study.work_here))
 
     def _group(self, drawn: jax.Array) -> jax.Array:
         if not self._alike:
             return self.block(drawn)
         named = {name: row for (name, _), row in zip(self.study.design.distributions, drawn, strict=True)}
-        return self._rows(self.study.evaluate_alike(named, drawn.shape[1], self._alike))
-
-    def _rows(self, found: Mapping[str, jax.Array]) -> jax.Array:
-        return jnp.stack([found[label.name] for label in self.study.labels])
+        return answers_of(self.study.rows_alike(named, drawn.shape[1], self._alike))
 
     def _of_each(self, function: Callable[[jax.Array], jax.Array]) -> Threads:
         """`function` of each group, compiled."""

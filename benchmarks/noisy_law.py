@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.laws import Law
 from benchmarks.studies import Precision
+from kernels.elementary import exp
 from kernels.models.model import PATH
 from kernels.sampling import LogUniform, seed_key
 from kernels.sampling.indexed import path_words, threefry
@@ -123,7 +124,7 @@ def by_steps(given: jax.Array) -> jax.Array:
         x, w = state
         counter = jnp.full(first.shape, count, jnp.uint32)
         for word in threefry(path, counter, jnp.zeros_like(counter)):
-            x, w = x + jnp.exp(w + log_pace + slope * x), w - DECAY * w + KICK * _normal(nearer_tail(word, first.dtype))
+            x, w = x + exp(w + log_pace + slope * x), w - DECAY * w + KICK * _normal(nearer_tail(word, first.dtype))
         return x, w
 
     software, _ = lax.fori_loop(0, STEPS // 2, two, (jnp.zeros_like(first), jnp.zeros_like(first)))

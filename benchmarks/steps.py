@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import studies
-from benchmarks.bare import Bare, Threads, Tiles
+from benchmarks.bare import Bare, Threads, Tiles, answers_of
 from benchmarks.laws import LAWS
 from benchmarks.record import Column, Table
 from benchmarks.show import cell
@@ -73,10 +73,8 @@ class _Drawn:
             parameters = study.parameters(key, study.design.in_rows(first + jnp.arange(width, dtype=jnp.uint32)), jnp.zeros(0, study.dtype))
             if alike:
                 drawn = {name: parameters[name] for name in study.inputs}
-                found = study.evaluate_alike(drawn, width, alike)
-            else:
-                found = study.evaluate(parameters, study.work_here).rows
-            return jnp.stack([found[label.name] for label in study.labels])
+                return answers_of(study.rows_alike(drawn, width, alike))
+            return answers_of(study.rows(parameters, study.work_here))
 
         run = compiled(lambda key, firsts: in_turn(lambda first: block(key, first), firsts))
         firsts = (np.arange(len(on) * blocks, dtype=np.uint32) * np.uint32(width)).reshape(len(on), blocks)

@@ -116,7 +116,7 @@ def in_order(
     function: Callable[[dict[str, jax.Array]], Any], rows: Mapping[str, jax.Array], of: jax.Array, together: int, count: jax.Array
 ) -> Any:
     """`function` of the rows, each (lanes,), `together` lanes at a time in the order `of` (lanes,), of which the first `count` are
-    wanted; what it gives, a tree of (together,), in the order of the rows (lanes,). Others are zero."""
+    wanted; what it gives, a tree of (…, together), in the order of the rows (…, lanes). Others are zero."""
     # Traced once, for its shapes and for the loop.
     function = jax.jit(function, inline=True)
     parts = len(of) // together
@@ -130,15 +130,21 @@ def in_order(
         return {name: lax.dynamic_index_in_dim(row, index, 0, keepdims=False) for name, row in sorted_rows.items()}
 
     first = part(jnp.uint32(0))
-    empty = jax.tree.map(lambda leaf: jnp.zeros((parts, *leaf.shape), leaf.dtype), jax.eval_shape(function, first))
+    empty = jax.tree.map(lambda leaf: jnp.zeros((*leaf.shape[:-1], len(of)), leaf.dtype), jax.eval_shape(function, first))
 
     def one(index: jax.Array, carry: tuple[dict[str, jax.Array], Any]) -> tuple[dict[str, jax.Array], Any]:
         # The next ones are taken up before they are needed: a slice taken in their own pass would be taken within its loops, lane by lane.
         held, found = carry
         made = function(held)
-        found = jax.tree.map(lambda rows, row: lax.dynamic_update_index_in_dim(rows, row, index, 0), found, made)
+        found = jax.tree.map(lambda rows, row: lax.dynamic_update_slice_in_dim(rows, row, index * together, -1), found, made)
         return part(jnp.minimum(index + 1, parts - 1)), found
 
     _, found = lax.fori_loop(np.uint32(0), (count + (together - 1)) // together, one, (first, empty))
     back = jnp.zeros(len(of), jnp.uint32).at[of].set(jnp.arange(len(of), dtype=jnp.uint32), unique_indices=True, mode="promise_in_bounds")
-    return jax.tree.map(lambda rows: placed(rows.reshape(-1), back), found)
+
+    def returned(rows: jax.Array) -> jax.Array:
+        # As one long row: of several, the compiler would look up columns and turn them over.
+        starts = jnp.arange(rows.size // len(of), dtype=jnp.uint32).reshape(*rows.shape[:-1], 1) * np.uint32(len(of))
+        return placed(rows.ravel(), starts + back)
+
+    return jax.tree.map(returned, found)

@@ -142,10 +142,6 @@ class Outcomes:
             raise ModelError("most_doublings_in", f"{model.name} has no knots to count here", "use windows")
 
 
-CUT_OFF = "cut off"
-"""Beside the outcomes: whether the steps were not enough. No outcome has a space in its name."""
-
-
 class Evaluation(NamedTuple):
     """`values[label]` (lanes,): bool for flags, else the float type of the solution. `scales[label]`: by what an error in it is divided."""
 
@@ -153,10 +149,15 @@ class Evaluation(NamedTuple):
     scales: dict[str, jax.Array]
     cut_off: jax.Array
 
-    @property
-    def rows(self) -> dict[str, jax.Array]:
-        """The values, and `CUT_OFF`."""
-        return {**self.values, CUT_OFF: self.cut_off}
+
+class Rows(NamedTuple):
+    """Outcomes in the order of their labels: `flags` (flags, lanes) bool, `numbers` (numbers, lanes); and whether any number is NaN,
+    `failed`, or the steps were not enough, `cut_off`, both (lanes,) bool."""
+
+    flags: jax.Array
+    numbers: jax.Array
+    failed: jax.Array
+    cut_off: jax.Array
 
 
 def doublings_per_year(model: Model, fixed: Mapping[str, float]) -> float | None:

@@ -22,11 +22,14 @@ from jax import lax
 from kernels.compiler import compiled
 from kernels.in_memory import in_memory
 from kernels.lanes import ALIKE_LANES, CPU_LANES, solved_alike, sub_block
+from kernels.outcomes import Rows
 from kernels.statistics import pairwise_sum, sum_by_replicate
 from kernels.study import AUDIT_STRIDE, Study
-from kernels.tally import Tally
+from kernels.tally import Counted, Tally
 
 _Arrays = dict[str, jax.Array]
+_Audited = tuple[_Arrays, jax.Array, jax.Array]
+"""The inputs of the draws that are audited, and their flags and numbers: each (…, blocks solved at once, audited draws of a block)."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ class TileProgram:
         study, lanes, block, together = self.study, self.lanes, self.study.design.block, self.together
 
         # Places are counted without a sign: with one, each would first be asked whether it counts from the end.
-        def some_blocks(index: jax.Array, tile: tuple[_Arrays, _Arrays]) -> tuple[_Arrays, _Arrays]:
+        def some_blocks(index: jax.Array, tile: tuple[_Arrays, _Audited]) -> tuple[_Arrays, _Audited]:
             c, k = index // rounds, (index % rounds) * together
             cell = lax.dynamic_index_in_dim(cells, c, 0, False)
             within = k if together == 1 else k + jnp.arange(together, dtype=jnp.uint32)
@@ -184,26 +187,27 @@ class TileProgram:
 
             parts = (jnp.max(held) + (lanes - 1)) // lanes
 
-            def one_part(part: jax.Array, tile: tuple[_Arrays, ...], solved: _Arrays | None = None) -> tuple[_Arrays, ...]:
+            def one_part(
+                part: jax.Array, tile: tuple[_Arrays, _Audited, Counted], solved: tuple[_Arrays, Rows] | None = None
+            ) -> tuple[_Arrays, _Audited, Counted]:
                 arrays, audited, tally = tile
                 lane = jnp.arange(lanes, dtype=jnp.uint32) + part * lanes
                 draw = study.design.in_rows(start[..., None] + lane)
                 # Outcomes would be computed again wherever they are counted.
                 if solved is None:
                     parameters = study.parameters(key, draw, cell)
-                    rows = in_memory(study.evaluate(parameters, study.work_here).rows)
+                    drawn, rows = {name: parameters[name] for name in study.inputs}, in_memory(study.rows(parameters, study.work_here))
                 else:
                     place = part * lanes % self._group
-                    rows = in_memory({name: lax.dynamic_slice(row, (place,), (lanes,)) for name, row in solved.items()})
-                    parameters = study.completed(rows, (lanes,))
-                arrays, tally = self._add(arrays, tally, parameters, rows, (lane < held[..., None]).ravel(), c, k, part)
-                return arrays, self._picked(audited, {**parameters, **rows}, part), tally
+                    drawn, rows = in_memory(jax.tree.map(lambda row: lax.dynamic_slice_in_dim(row, place, lanes, -1), solved))
+                arrays, tally = self._add(arrays, tally, drawn, rows, (lane < held[..., None]).ravel(), c, k, part)
+                return arrays, self._picked(audited, (drawn, rows.flags, rows.numbers), part), tally
 
-            def one_group(group: jax.Array, tile: tuple[_Arrays, ...]) -> tuple[_Arrays, ...]:
+            def one_group(group: jax.Array, tile: tuple[_Arrays, _Audited, Counted]) -> tuple[_Arrays, _Audited, Counted]:
                 solved = self._solved_alike(key, start, cell, held, group)
                 each = self._group // lanes
                 last = jnp.minimum((group + 1) * each, parts)
-                added: tuple[_Arrays, ...] = lax.fori_loop(group * each, last, partial(one_part, solved=solved), tile)
+                added: tuple[_Arrays, _Audited, Counted] = lax.fori_loop(group * each, last, partial(one_part, solved=solved), tile)
                 return added
 
             begin = (*tile, self._tally.nothing())
@@ -223,9 +227,11 @@ class TileProgram:
         blocks = block_count.astype(jnp.uint32)
         rounds = (blocks + (together - 1)) // together
         places = (together, len(_audited(block)))
-        audited = {name: jnp.zeros(places, kind) for name, kind in study.inputs.items()}
-        audited |= {label.name: jnp.zeros(places, study.dtype) for label in study.numbers}
-        audited |= {label.name: jnp.zeros(places, bool) for label in study.flags}
+        audited = (
+            {name: jnp.zeros(places, kind) for name, kind in study.inputs.items()},
+            jnp.zeros((len(study.flags), *places), bool),
+            jnp.zeros((len(study.numbers), *places), study.dtype),
+        )
         arrays, _ = lax.fori_loop(np.uint32(0), cell_count.astype(jnp.uint32) * rounds, some_blocks, (self._empty(), audited))
         # The top of each block's tree, above the sub-blocks.
         arrays = {**arrays, "sum": pairwise_sum(jnp.moveaxis(arrays["sum"], 2, 3))}
@@ -234,58 +240,52 @@ class TileProgram:
         }
         return arrays | histograms
 
-    def _solved_alike(self, key: jax.Array, start: jax.Array, cell: jax.Array, held: jax.Array, group: jax.Array) -> _Arrays:
-        """Of a group of a block's draws, what is drawn or on axes, random paths too, and the outcomes, each (draws of a group,)."""
+    def _solved_alike(self, key: jax.Array, start: jax.Array, cell: jax.Array, held: jax.Array, group: jax.Array) -> tuple[_Arrays, Rows]:
+        """Of a group of a block's draws, what is drawn or on axes, random paths too, and the outcomes, each (…, draws of a group)."""
         study, number = self.study, group * self._group + jnp.arange(self._group, dtype=jnp.uint32)
         parameters = study.parameters(key, study.design.in_rows(start + number), cell)
         drawn = {name: parameters[name] for name in study.inputs}
         count = jnp.minimum(held - group * self._group, self._group)
-        return drawn | study.evaluate_alike(drawn, count, self._alike)
+        return drawn, study.rows_alike(drawn, count, self._alike)
 
     def _add(
         self,
         arrays: _Arrays,
-        tally: _Arrays,
-        parameters: Mapping[str, jax.Array],
-        found: Mapping[str, jax.Array],
+        tally: Counted,
+        drawn: Mapping[str, jax.Array],
+        found: Rows,
         held: jax.Array,
         c: jax.Array,
         k: jax.Array,
         part: jax.Array,
-    ) -> tuple[_Arrays, _Arrays]:
+    ) -> tuple[_Arrays, Counted]:
         """The statistics of what was found of the lanes added to those of the tile, or to the tally of its blocks from `k` on."""
         study, replicates = self.study, self.study.design.replicates
         arrays = dict(arrays)
-        failed = jnp.zeros(held.shape, bool)
-        for label in study.numbers:
-            failed = failed | jnp.isnan(found[label.name])
-        valid = held & ~failed
+        # Asked by every number.
+        valid = in_memory(held & ~found.failed)
         tally = self._tally.with_lanes(tally, found, held, valid, part)
-        totals = []
-        for label in study.numbers:
-            value = found[label.name]
-            finite = jnp.where(valid & jnp.isfinite(value), value, 0)
-            totals.append(sum_by_replicate(finite.reshape(self.together, -1), replicates))
-        if totals:
+        if study.numbers:
+            finite = jnp.where(valid & jnp.isfinite(found.numbers), found.numbers, 0)
+            total = sum_by_replicate(finite.reshape(len(finite), self.together, -1), replicates)
             places = (c, k, part, np.uint32(0), np.uint32(0))
-            total = jnp.stack(totals, axis=1)[None, :, None]
-            arrays["sum"] = lax.dynamic_update_slice(arrays["sum"], total, places)
+            arrays["sum"] = lax.dynamic_update_slice(arrays["sum"], total.swapaxes(0, 1)[None, :, None], places)
         if self.keep.histograms:
             replicate = jnp.arange(valid.size, dtype=jnp.uint32) % replicates
-            for label in study.numbers:
+            for label, row in zip(study.numbers, found.numbers, strict=True):
                 name, bins = f"histogram/{label.name}", study.bins(label)
-                place = (c * replicates + replicate) * bins.count + bins.index(found[label.name]).astype(jnp.uint32)
+                place = (c * replicates + replicate) * bins.count + bins.index(row).astype(jnp.uint32)
                 arrays[name] = arrays[name].at[place].add(valid.astype(jnp.int32), mode="promise_in_bounds")
         if self.keep.draws:
             # Of several at once, whole ones, one after the other.
             offset = k * study.design.block + part * self.lanes
             for name, _ in study.design.distributions:
                 # The same in every cell; beyond the extent there is nothing.
-                kept = jnp.where(held, parameters[name], jnp.nan)
+                kept = jnp.where(held, drawn[name], jnp.nan)
                 arrays[f"parameter/{name}"] = lax.dynamic_update_slice(arrays[f"parameter/{name}"], kept, (offset,))
-            for label in study.labels:
+            for label, row in zip(study.labels, (*found.flags, *found.numbers), strict=True):
                 name = f"outcome/{label.name}"
-                arrays[name] = lax.dynamic_update_slice(arrays[name], found[label.name][None], (c, offset))
+                arrays[name] = lax.dynamic_update_slice(arrays[name], row[None], (c, offset))
         return arrays, tally
 
     def _add_paths(
@@ -307,13 +307,10 @@ class TileProgram:
         filled: _Arrays = lax.fori_loop(np.uint32(0), np.uint32(count // width), one_row, arrays)
         return filled
 
-    def _add_audit(
-        self, arrays: dict[str, jax.Array], audited: Mapping[str, jax.Array], held: jax.Array, c: jax.Array, k: jax.Array
-    ) -> dict[str, jax.Array]:
+    def _add_audit(self, arrays: _Arrays, audited: _Audited, held: jax.Array, c: jax.Array, k: jax.Array) -> _Arrays:
         """The audit of one block: one draw of every 256, as the sub-blocks picked them up."""
         study = self.study
-        flat = {name: row.ravel() for name, row in audited.items()}
-        error, differ = study.audit({name: flat[name] for name in study.inputs}, flat)
+        error, differ = study.audit(*jax.tree.map(lambda rows: rows.reshape(*rows.shape[:-2], held.size * rows.shape[-1]), audited))
         places = _audited(study.design.block)
         # (numbers or flags, …, places of a block).
         error, differ = (row.reshape(len(row), *held.shape, len(places)) for row in (error, differ))
@@ -332,17 +329,18 @@ class TileProgram:
         places = [c, k] + [jnp.uint32(0)] * (array.ndim - 2)
         return lax.dynamic_update_slice(array, values.reshape(1, self.together, *array.shape[2:]), places)
 
-    def _picked(self, audited: dict[str, jax.Array], lanes_of: Mapping[str, jax.Array], part: jax.Array) -> dict[str, jax.Array]:
+    def _picked(self, audited: _Audited, lanes_of: _Audited, part: jax.Array) -> _Audited:
         """`audited` with the audited ones of the lanes filled in."""
         count = self.lanes // AUDIT_STRIDE
         within = jnp.arange(count, dtype=jnp.uint32)
         places = in_memory(within * AUDIT_STRIDE + (part * count + within) * 149 % AUDIT_STRIDE)
 
-        def picked(kept: jax.Array, row: jax.Array) -> jax.Array:
-            some = row.reshape(self.together, -1).at[:, places].get(mode="promise_in_bounds")
-            return lax.dynamic_update_slice(kept, some, (np.uint32(0), part * count))
+        def picked(kept: jax.Array, rows: jax.Array) -> jax.Array:
+            some = rows.reshape(*rows.shape[:-1], self.together, self.lanes).at[..., places].get(mode="promise_in_bounds")
+            return lax.dynamic_update_slice_in_dim(kept, some, part * count, -1)
 
-        return {name: picked(kept, lanes_of[name]) for name, kept in audited.items()}
+        found: _Audited = jax.tree.map(picked, audited, lanes_of)
+        return found
 
 
 def _audited(block: int) -> np.ndarray:

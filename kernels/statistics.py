@@ -81,7 +81,7 @@ def pairwise_sum(values: jax.Array) -> jax.Array:
 
 def count_by_replicate(counts: jax.Array, replicates: int) -> jax.Array:
     """Sums of counts of each replicate: (…, lanes) → (…, replicates) int32."""
-    return jnp.sum(counts.reshape(*counts.shape[:-1], -1, replicates), axis=-2, dtype=jnp.int32)
+    return jnp.sum(counts.reshape(*counts.shape[:-1], counts.shape[-1] // replicates, replicates), axis=-2, dtype=jnp.int32)
 
 
 def sum_by_replicate(values: jax.Array, replicates: int) -> jax.Array:

@@ -20,8 +20,9 @@ import numpy as np
 from kernels.alike import Scale, StepCount, fitted, in_order, order, scales
 from kernels.fastest import fastest
 from kernels.gradients import evaluate_with_gradients
+from kernels.in_memory import in_memory
 from kernels.models.model import PATH, Bounds, Model, ModelError
-from kernels.outcomes import Evaluation, Label, Outcomes
+from kernels.outcomes import Evaluation, Label, Outcomes, Rows
 from kernels.sampling import Design, path_words
 from kernels.solvers.budget import Budget
 from kernels.solvers.clock_solution import ClockSolution
@@ -145,7 +146,7 @@ class Study:
 
         def solved(one_kernel: bool) -> Callable[[], object]:
             budget = replace(self.budget, steps=steps, compact=False, one_kernel=one_kernel)
-            run = jax.jit(lambda: [jnp.sum(row) for row in self.evaluate(self._spread(_TIMED), budget).rows.values()])
+            run = jax.jit(lambda: [jnp.sum(rows) for rows in self.rows(self._spread(_TIMED), budget)])
             return lambda: [total.block_until_ready() for total in run()]
 
         forms = {one_kernel: solved(one_kernel) for one_kernel in (False, True)}
@@ -213,41 +214,54 @@ class Study:
             lambda parameters: self.model.solve(parameters, self.options, budget),
         )
 
-    def evaluate_alike(self, drawn: Mapping[str, jax.Array], count: jax.Array | int, together: int) -> dict[str, jax.Array]:
-        """Outcomes, and `CUT_OFF`, of trajectories with parameters that are drawn or on axes, each (lanes,): `together` at a time, those
-        that are expected to take about as many steps. Of the lanes only the first `count` are wanted."""
+    def rows(self, parameters: Mapping[str, jax.Array], budget: Budget) -> Rows:
+        """`evaluate`, in rows that are counted together."""
+        found = self.evaluate(parameters, budget)
+        # Computed first and then put together: of rows in one loop it would be asked for each number which of them it is in.
+        values, cut_off = in_memory((found.values, found.cut_off))
+        failed = jnp.zeros(cut_off.shape, bool)
+        for label in self.numbers:
+            failed = failed | jnp.isnan(values[label.name])
+
+        def stacked(labels: tuple[Label, ...], kind: Any) -> jax.Array:
+            return jnp.concatenate([jnp.zeros((0, *cut_off.shape), kind), *(values[label.name][None] for label in labels)])
+
+        return Rows(stacked(self.flags, jnp.bool_), stacked(self.numbers, self.dtype), failed, cut_off)
+
+    def rows_alike(self, drawn: Mapping[str, jax.Array], count: jax.Array | int, together: int) -> Rows:
+        """`rows` of trajectories with parameters that are drawn or on axes, each (lanes,): `together` at a time, those that are expected to
+        take about as many steps. Of the lanes only the first `count` are wanted."""
         assert self.step_count is not None
 
-        def solved(some: dict[str, jax.Array]) -> dict[str, jax.Array]:
-            return self.evaluate(self.completed(some, (together,)), self.work_here).rows
+        def solved(some: dict[str, jax.Array]) -> Rows:
+            return self.rows(self.completed(some, (together,)), self.work_here)
 
         count = jnp.asarray(count, jnp.uint32)
         of = order(self.scales, self.step_count.weights, drawn, count)
-        found: dict[str, jax.Array] = in_order(solved, drawn, of, together, count)
+        found: Rows = in_order(solved, drawn, of, together, count)
         return found
 
     def trajectories(self, parameters: Mapping[str, jax.Array], times: tuple[float, ...]) -> jax.Array:
         """Doublings made by each time, shape (times, lanes)."""
         return self.model.solve(parameters, self.options, self.work_here).levels(times)[0]
 
-    def audit(self, drawn: Mapping[str, jax.Array], found: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        """The error of the outcomes `found` for trajectories with these `inputs`, as the working precision drew them, each (lanes,).
+    def audit(self, drawn: Mapping[str, jax.Array], flags: jax.Array, numbers: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The error of outcomes, in `Rows`, of trajectories with these `inputs`, as the working precision drew them, each (lanes,).
 
         Returns the relative error of every number, (numbers, lanes) float64, and whether each flag differs, (flags, lanes) bool.
         """
-        shape = found[self.labels[0].name].shape
+        shape = flags.shape[1:]
         exact_drawn = {name: value if name in PATH else value.astype(jnp.float64) for name, value in drawn.items()}
         exact_parameters = self.completed(exact_drawn, shape, jnp.float64)
         exact = self.evaluate(exact_parameters, self.work.doubled())
         horizon = exact_parameters["horizon"]
         errors = [jnp.zeros((0, *horizon.shape))]
         differ = [jnp.zeros((0, *horizon.shape), bool)]
-        for label in self.labels:
-            ours, theirs = found[label.name], exact.values[label.name]
-            if label.kind == "flag":
-                differ.append((ours != theirs)[None])
-            else:
-                errors.append(_relative_error(ours.astype(jnp.float64), theirs, exact.scales[label.name], horizon, label)[None])
+        for label, ours in zip(self.flags, flags, strict=True):
+            differ.append((ours != exact.values[label.name])[None])
+        for label, ours in zip(self.numbers, numbers, strict=True):
+            theirs, scale = exact.values[label.name], exact.scales[label.name]
+            errors.append(_relative_error(ours.astype(jnp.float64), theirs, scale, horizon, label)[None])
         return jnp.concatenate(errors), jnp.concatenate(differ)
 
 

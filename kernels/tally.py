@@ -6,20 +6,19 @@ lanes: there it is kept by replicate. Counts are integers and extremes do not de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from kernels.labels import Label
-from kernels.outcomes import CUT_OFF
+from kernels.outcomes import Rows
 from kernels.statistics import count_by_replicate
 from kernels.study import Study
 
 Counted = dict[str, jax.Array]
-"""What was counted so far, each (blocks · columns,)."""
+"""What was counted so far, each (blocks · columns,), or as many for each flag or number."""
 
 
 @dataclass(frozen=True)
@@ -37,24 +36,28 @@ class Tally:
 
     def nothing(self) -> Counted:
         """Before the first lane is walked."""
-        study, shape = self.study, (self.together * self.columns,)
-        nothing = jnp.zeros(shape, jnp.int32)
-        counted = {"valid": nothing, "failed": nothing, "cut_off": nothing, "first_failed": jnp.full(shape, study.design.block, jnp.int32)}
-        counted |= {f"true/{label.name}": nothing for label in study.flags}
-        for label in study.numbers:
-            counted[f"finite/{label.name}"] = nothing
-            counted[f"least/{label.name}"] = jnp.full(shape, jnp.inf, study.dtype)
-            counted[f"greatest/{label.name}"] = jnp.full(shape, -jnp.inf, study.dtype)
-        return counted
+        study, columns = self.study, self.together * self.columns
+        nothing, flags, numbers = jnp.zeros(columns, jnp.int32), (len(study.flags), columns), (len(study.numbers), columns)
+        return {
+            "valid": nothing,
+            "failed": nothing,
+            "cut_off": nothing,
+            "first_failed": jnp.full(columns, study.design.block, jnp.int32),
+            "true": jnp.zeros(flags, jnp.int32),
+            "finite": jnp.zeros(numbers, jnp.int32),
+            "least": jnp.full(numbers, jnp.inf, study.dtype),
+            "greatest": jnp.full(numbers, -jnp.inf, study.dtype),
+        }
 
-    def with_lanes(self, counted: Counted, found: Mapping[str, jax.Array], held: jax.Array, valid: jax.Array, part: jax.Array) -> Counted:
-        """With what was `found` of the lanes of a part, each (blocks · lanes,), that are `held`, of which some are `valid`."""
+    def with_lanes(self, counted: Counted, found: Rows, held: jax.Array, valid: jax.Array, part: jax.Array) -> Counted:
+        """With what was `found` of the lanes of a part, each (…, blocks · lanes), that are `held`, of which some are `valid`."""
         study, counted = self.study, dict(counted)
 
         def folded(values: jax.Array, reduce: Callable[..., jax.Array]) -> jax.Array:
             if self.columns == self.lanes:
                 return values
-            return reduce(values.reshape(self.together, -1, self.columns), axis=1).ravel()
+            each = (*values.shape[:-1], self.together, self.lanes // self.columns, self.columns)
+            return reduce(values.reshape(each), axis=-2).reshape(*values.shape[:-1], self.together * self.columns)
 
         def count(name: str, flags: jax.Array) -> None:
             counted[name] = counted[name] + folded(flags.astype(jnp.int32), partial(jnp.sum, dtype=jnp.int32))
@@ -69,39 +72,24 @@ class Tally:
         lane = jnp.tile(jnp.arange(self.lanes, dtype=jnp.uint32) + part * self.lanes, self.together).astype(jnp.int32)
         count("valid", valid)
         count("failed", failed)
-        count("cut_off", found[CUT_OFF] & held)
+        count("cut_off", found.cut_off & held)
         least("first_failed", jnp.where(failed, lane, study.design.block))
-        for label in study.flags:
-            count(f"true/{label.name}", found[label.name] & valid)
-        for label in study.numbers:
-            value = found[label.name]
-            finite = valid & jnp.isfinite(value)
-            count(f"finite/{label.name}", finite)
-            least(f"least/{label.name}", jnp.where(finite, value, jnp.inf))
-            greatest(f"greatest/{label.name}", jnp.where(finite, value, -jnp.inf))
+        count("true", found.flags & valid)
+        finite = valid & jnp.isfinite(found.numbers)
+        count("finite", finite)
+        least("least", jnp.where(finite, found.numbers, jnp.inf))
+        greatest("greatest", jnp.where(finite, found.numbers, -jnp.inf))
         return counted
 
     def of_blocks(self, counted: Counted) -> Counted:
         """What was counted of each block: "valid", "failed" (blocks, replicates), "cut_off", "first_failed" (blocks,), "true" and "finite"
         (blocks, flags or numbers, replicates), "least" and "greatest" (blocks, numbers)."""
-        study = self.study
 
-        def by_block(name: str) -> jax.Array:
-            return counted[name].reshape(self.together, -1)
-
-        def counts(name: str) -> jax.Array:
-            return count_by_replicate(by_block(name), study.design.replicates)
-
-        def all_of(kind: str, labels: Sequence[Label], reduced: Callable[[str], jax.Array]) -> jax.Array:
-            return jnp.stack([reduced(f"{kind}/{label.name}") for label in labels], axis=1)
-
-        found = {name: counts(name) for name in ("valid", "failed")}
-        found["cut_off"] = jnp.sum(by_block("cut_off"), axis=1, dtype=jnp.int32)
-        found["first_failed"] = jnp.min(by_block("first_failed"), axis=1)
-        if study.flags:
-            found["true"] = all_of("true", study.flags, counts)
-        if study.numbers:
-            found["finite"] = all_of("finite", study.numbers, counts)
-            found["least"] = all_of("least", study.numbers, lambda name: jnp.min(by_block(name), axis=1))
-            found["greatest"] = all_of("greatest", study.numbers, lambda name: jnp.max(by_block(name), axis=1))
-        return found
+        # Blocks first: (blocks, flags or numbers, columns).
+        by_block = {
+            name: jnp.moveaxis(values.reshape(*values.shape[:-1], self.together, self.columns), -2, 0) for name, values in counted.items()
+        }
+        found = {name: count_by_replicate(by_block[name], self.study.design.replicates) for name in ("valid", "failed", "true", "finite")}
+        found["cut_off"] = jnp.sum(by_block["cut_off"], axis=-1, dtype=jnp.int32)
+        found |= {name: jnp.min(by_block[name], axis=-1) for name in ("first_failed", "least")}
+        return found | {"greatest": jnp.max(by_block["greatest"], axis=-1)}

@@ -34,15 +34,19 @@ class _Height(NamedTuple):
 
     @property
     def is_humped(self) -> jax.Array:
-        """Whether it rises at the start of the step and falls at its end."""
-        return (self.first > 0) & (self.final < 0)
+        return _is_humped(self.first, self.final)
+
+
+def _is_humped(first: jax.Array, final: jax.Array) -> jax.Array:
+    """Whether what changes so at both ends of a step rises at its start and falls at its end."""
+    return (first > 0) & (final < 0)
 
 
 def _height(start: jax.Array, end: jax.Array, first: jax.Array, final: jax.Array) -> _Height:
     """With the summit of the cubic through both ends, or else the higher end."""
     cubic, square = 2 * (start - end) + first + final, 3 * (end - start) - 2 * first - final
     root = jnp.sqrt(jnp.maximum(square * square - 3 * cubic * first, 0)) - square
-    humped = (first > 0) & (final < 0)
+    humped = _is_humped(first, final)
     share = jnp.where(humped, jnp.clip(first / jnp.where(root > 0, root, 1), 0, 1), (end > start).astype(start.dtype))
     between = start + share * (first + share * (square + share * cubic))
     return _Height(start, end, first, final, jnp.maximum(jnp.maximum(start, end), jnp.where(humped, between, -jnp.inf)), share)
@@ -169,7 +173,6 @@ class ClockSolution(DenseClock):
         begins = found.start >= found.end
         value, month = jnp.maximum(found.start, found.end), jnp.where(begins, place.state[0], place.end[0])
         zero = jnp.zeros_like(month)
-        inside = found.is_humped
 
         def falling(share: jax.Array) -> jax.Array:
             return -self._rising(place, share)
@@ -180,7 +183,7 @@ class ClockSolution(DenseClock):
         share = root_of(falling, search, zero, zero + 1)
         at_summit, _ = self._along(place, share * place.stride)
         summit = self._heights(at_summit, place.memory)
-        higher = inside & (summit > value)
+        higher = found.is_humped & (summit > value)
         return jnp.where(higher, summit, value), jnp.where(higher, at_summit[0], month), share, place
 
     def paces(self) -> Paces:
