@@ -29,6 +29,10 @@ NEVER = 2.0**100
 """Months that stand for "not within any horizon" inside the recursion: so long that a step of them makes no progress that could be seen
 before any horizon, yet small enough for float32 to add it as often as there are steps."""
 
+_AT_ONCE = 16
+"""Steps that are written out in one round of a loop whose number of rounds is known: an accelerator launches some kernels for each round,
+and its lanes go to memory and back."""
+
 
 def _row(rows: jax.Array, index: jax.Array | int) -> jax.Array:
     """One of some rows, (lanes,)."""
@@ -68,9 +72,11 @@ class RecursionSolution(Solution):
     def _over_steps(self, visit: Callable[[_Found, jax.Array], _Found], found: _Found, fewer: jax.Array | int = 0) -> _Found:
         """`visit(found, index)` for every step that was taken, or as many fewer."""
         count = self.used - fewer
-        visited: _Found = lax.fori_loop(
-            0, count if isinstance(count, int) else jnp.maximum(count, 0), lambda index, held: visit(held, index), found
-        )
+        visited: _Found
+        if isinstance(count, int):
+            visited = lax.fori_loop(0, count, lambda index, held: visit(held, index), found, unroll=_AT_ONCE)
+        else:
+            visited = lax.fori_loop(0, jnp.maximum(count, 0), lambda index, held: visit(held, index), found)
         return visited
 
     def _within(self, date: jax.Array) -> jax.Array:
@@ -330,7 +336,7 @@ def solve_recursion(
     carry = _Carry(state, zero, jnp.zeros(horizon.shape, jnp.int32), zero, zero, rows, jnp.asarray(True))
     used: jax.Array | int = steps
     if all_steps:
-        carry = lax.fori_loop(0, steps, step, carry)
+        carry = lax.fori_loop(0, steps, step, carry, unroll=_AT_ONCE)
     else:
         used, carry = lax.while_loop(going, lambda held: (held[0] + 1, step(*held)), (jnp.int32(0), carry))
     endless = (carry.time < horizon) & may_begin(carry.state, jnp.asarray(steps, dtype))

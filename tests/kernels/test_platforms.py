@@ -70,6 +70,19 @@ def test_float32_is_solved_without_float64(name: Any, study_on: Any) -> None:
     assert re.findall(r"tensor<\d[^>]*xf64>", text) == []
 
 
+def test_an_accelerator_goes_round_a_recursion_few_times(study_on: Any) -> None:
+    """Each round is some kernels, between which its lanes go to memory."""
+    study = study_on("recursion", "cuda")
+    inputs = {parameter: jax.ShapeDtypeStruct((256,), kind) for parameter, kind in study.inputs.items()}
+    solved = jax.jit(lambda drawn: study.evaluate(study.completed(drawn, (256,)), study.work_here).values)
+    text = jax.export.export(solved, platforms=("cuda",))(inputs).mlir_module()
+    constants = dict(re.findall(r"(%c\w*) = stablehlo\.constant dense<(\d+)>", text))
+    bounds = re.findall(r"cond \{\s*%\w+ = stablehlo\.compare LT, %\w+, (%c\w*),", text)
+    assert study.work.steps == 128
+    assert bounds
+    assert max(int(constants[bound]) for bound in bounds) == 8
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_form_for_accelerators_gives_the_same_numbers(name: Any, study_on: Any) -> None:
