@@ -253,7 +253,7 @@ class Study:
         shape = flags.shape[1:]
         exact_drawn = {name: value if name in PATH else value.astype(jnp.float64) for name, value in drawn.items()}
         exact_parameters = self.completed(exact_drawn, shape, jnp.float64)
-        exact = self.evaluate(exact_parameters, self.work.doubled())
+        exact = self.evaluate(exact_parameters, self.work_here.doubled())
         horizon = exact_parameters["horizon"]
         errors = [jnp.zeros((0, *horizon.shape))]
         differ = [jnp.zeros((0, *horizon.shape), bool)]

@@ -47,9 +47,10 @@ class Budget:
     def doubled(self) -> Budget:
         """The work of the audit: twice the steps and twice the points in each; a hundredth of the error where steps are chosen by it.
 
-        Few trajectories are audited, so the program is compact. A random path keeps its grid, by which it is defined: what is judged is
-        the solver on it.
+        Few trajectories are audited, so the program is compact, unless its loops would then have no known end. A random path keeps its
+        grid, by which it is defined: what is judged is the solver on it.
         """
         if self.tolerance:
             return replace(self, steps=6 * self.steps, tolerance=self.tolerance / 100, one_kernel=False)
-        return replace(self, steps=2 * self.steps, nodes=2 * self.nodes if self.nodes > 1 else 1, finer=2 * self.finer, compact=True)
+        nodes = 2 * self.nodes if self.nodes > 1 else 1
+        return replace(self, steps=2 * self.steps, nodes=nodes, finer=2 * self.finer, compact=self.compact or not self.uneven)
