@@ -85,8 +85,8 @@ class _Drawn:
 class _Unaudited(TileProgram):
     """The tile program without its audit."""
 
-    def _add_audit(self, arrays: dict[str, jax.Array], *audited: Any) -> dict[str, jax.Array]:
-        return arrays
+    def _judged(self, *audited: Any) -> dict[str, jax.Array]:
+        return {}
 
 
 def steps(case: Case, draws: int, rounds: int, on: list[Any]) -> tuple[Table, dict[str, Spread]]:

@@ -29,7 +29,9 @@ from kernels.tally import Counted, Tally
 
 _Arrays = dict[str, jax.Array]
 _Audited = tuple[_Arrays, jax.Array, jax.Array]
-"""The inputs of the draws that are audited, and their flags and numbers: each (…, blocks solved at once, audited draws of a block)."""
+"""The inputs of the draws that are audited, and their flags and numbers: each (…, blocks audited at once, audited draws of a block)."""
+_ROUNDS_AUDITED = 16
+"""Rounds of an accelerator whose audit is made at once: the draws of one are far too few for it, and take as many kernels."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class TileProgram:
         most = max(lanes // study.design.block, 1)
         # Blocks solved at once, where lanes are more than a block's: as many as the tile holds a whole number of times.
         self.together = max(count for count in range(1, min(most, shape.blocks) + 1) if shape.blocks % count == 0)
+        on_cpu = jax.default_backend() == "cpu"
+        self._rounds_audited = 1 if on_cpu else min(_ROUNDS_AUDITED, shape.cells * shape.blocks // self.together)
         self._tally = Tally(study, self.together, self.lanes)
         self._run = compiled(self._tile)
         self._compiled: dict[Any, Any] = {}
@@ -175,8 +179,11 @@ class TileProgram:
         study, lanes, block, together = self.study, self.lanes, self.study.design.block, self.together
 
         # Places are counted without a sign: with one, each would first be asked whether it counts from the end.
-        def some_blocks(index: jax.Array, tile: tuple[_Arrays, _Audited]) -> tuple[_Arrays, _Audited]:
-            c, k = index // rounds, (index % rounds) * together
+        def place_of(index: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return index // rounds, (index % rounds) * together
+
+        def some_blocks(index: jax.Array, tile: tuple[_Arrays, _Audited], turn: jax.Array) -> tuple[_Arrays, _Audited, jax.Array]:
+            c, k = place_of(index)
             cell = lax.dynamic_index_in_dim(cells, c, 0, False)
             within = k if together == 1 else k + jnp.arange(together, dtype=jnp.uint32)
             number = first_block + within
@@ -201,7 +208,7 @@ class TileProgram:
                     place = part * lanes % self._group
                     drawn, rows = in_memory(jax.tree.map(lambda row: lax.dynamic_slice_in_dim(row, place, lanes, -1), solved))
                 arrays, tally = self._add(arrays, tally, drawn, rows, (lane < held[..., None]).ravel(), c, k, part)
-                return arrays, self._picked(audited, (drawn, rows.flags, rows.numbers), part), tally
+                return arrays, self._picked(audited, (drawn, rows.flags, rows.numbers), turn, part), tally
 
             def one_group(group: jax.Array, tile: tuple[_Arrays, _Audited, Counted]) -> tuple[_Arrays, _Audited, Counted]:
                 solved = self._solved_alike(key, start, cell, held, group)
@@ -222,17 +229,50 @@ class TileProgram:
                 for one in range(together):
                     own = (start, held, k) if together == 1 else (start[one], held[one], within[one])
                     arrays = self._add_paths(arrays, key, cell, c, *own)
-            return self._add_audit(arrays, audited, held, c, k), audited
+            return arrays, audited, held
+
+        def one_round(index: jax.Array, tile: tuple[_Arrays, _Audited]) -> tuple[_Arrays, _Audited]:
+            arrays, audited, held = some_blocks(index, tile, jnp.uint32(0))
+            judged = self._judged(audited, held)
+            c, k = place_of(index)
+            return arrays | {name: self._with(arrays[name], c, k, values) for name, values in judged.items()}, audited
+
+        def some_rounds(group: jax.Array, tile: tuple[_Arrays, _Audited]) -> tuple[_Arrays, _Audited]:
+            first = group * self._rounds_audited
+            turns = jnp.minimum(count - first, self._rounds_audited)
+
+            def one(turn: jax.Array, carry: tuple[_Arrays, _Audited, jax.Array]) -> tuple[_Arrays, _Audited, jax.Array]:
+                arrays, audited, held = carry
+                arrays, audited, here = some_blocks(first + turn, (arrays, audited), turn)
+                return arrays, audited, lax.dynamic_update_slice_in_dim(held, here.reshape(together), turn * together, 0)
+
+            arrays, audited, held = lax.fori_loop(np.uint32(0), turns, one, (*tile, jnp.zeros(places[0], jnp.uint32)))
+            # Blocks that there are none of are as the first is.
+            block_of = jnp.where(jnp.arange(places[0]) < turns * together, jnp.arange(places[0]), 0)
+            judged = self._judged(jax.tree.map(lambda rows: rows[..., block_of, :], audited), held)
+
+            def kept(turn: jax.Array, arrays: _Arrays) -> _Arrays:
+                c, k = place_of(first + turn)
+                own = {name: lax.dynamic_slice_in_dim(values, turn * together, together) for name, values in judged.items()}
+                return arrays | {name: self._with(arrays[name], c, k, values) for name, values in own.items()}
+
+            return lax.fori_loop(np.uint32(0), turns, kept, arrays), audited
 
         blocks = block_count.astype(jnp.uint32)
         rounds = (blocks + (together - 1)) // together
-        places = (together, len(_audited(block)))
+        count = cell_count.astype(jnp.uint32) * rounds
+        places = (self._rounds_audited * together, len(_audited(block)))
         audited = (
             {name: jnp.zeros(places, kind) for name, kind in study.inputs.items()},
             jnp.zeros((len(study.flags), *places), bool),
             jnp.zeros((len(study.numbers), *places), study.dtype),
         )
-        arrays, _ = lax.fori_loop(np.uint32(0), cell_count.astype(jnp.uint32) * rounds, some_blocks, (self._empty(), audited))
+        begin = (self._empty(), audited)
+        if self._rounds_audited == 1:
+            arrays, _ = lax.fori_loop(np.uint32(0), count, one_round, begin)
+        else:
+            groups = (count + (self._rounds_audited - 1)) // self._rounds_audited
+            arrays, _ = lax.fori_loop(np.uint32(0), groups, some_rounds, begin)
         # The top of each block's tree, above the sub-blocks.
         arrays = {**arrays, "sum": pairwise_sum(jnp.moveaxis(arrays["sum"], 2, 3))}
         histograms = {
@@ -307,8 +347,9 @@ class TileProgram:
         filled: _Arrays = lax.fori_loop(np.uint32(0), np.uint32(count // width), one_row, arrays)
         return filled
 
-    def _add_audit(self, arrays: _Arrays, audited: _Audited, held: jax.Array, c: jax.Array, k: jax.Array) -> _Arrays:
-        """The audit of one block: one draw of every 256, as the sub-blocks picked them up."""
+    def _judged(self, audited: _Audited, held: jax.Array) -> _Arrays:
+        """The audit of blocks of which so many draws are `held`, (blocks,) or of one: one draw of every 256, as the sub-blocks picked them
+        up. "error", "differ" and "audited" of each."""
         study = self.study
         error, differ = study.audit(*jax.tree.map(lambda rows: rows.reshape(*rows.shape[:-2], held.size * rows.shape[-1]), audited))
         places = _audited(study.design.block)
@@ -318,10 +359,9 @@ class TileProgram:
         worst = jnp.max(jnp.where(counted, error, 0.0), axis=-1, initial=0.0)
         differing = jnp.sum(differ & counted, axis=-1, dtype=jnp.int32)
         return {
-            **arrays,
-            "error": self._with(arrays["error"], c, k, jnp.moveaxis(worst, 0, -1)),
-            "differ": self._with(arrays["differ"], c, k, jnp.moveaxis(differing, 0, -1)),
-            "audited": self._with(arrays["audited"], c, k, jnp.sum(counted, axis=-1, dtype=jnp.int32)),
+            "error": jnp.moveaxis(worst, 0, -1),
+            "differ": jnp.moveaxis(differing, 0, -1),
+            "audited": jnp.sum(counted, axis=-1, dtype=jnp.int32),
         }
 
     def _with(self, array: jax.Array, c: jax.Array, k: jax.Array, values: jax.Array) -> jax.Array:
@@ -329,15 +369,15 @@ class TileProgram:
         places = [c, k] + [jnp.uint32(0)] * (array.ndim - 2)
         return lax.dynamic_update_slice(array, values.reshape(1, self.together, *array.shape[2:]), places)
 
-    def _picked(self, audited: _Audited, lanes_of: _Audited, part: jax.Array) -> _Audited:
-        """`audited` with the audited ones of the lanes filled in."""
+    def _picked(self, audited: _Audited, lanes_of: _Audited, turn: jax.Array, part: jax.Array) -> _Audited:
+        """`audited` with the audited ones of the lanes of a part filled in, of the round whose turn it is."""
         count = self.lanes // AUDIT_STRIDE
         within = jnp.arange(count, dtype=jnp.uint32)
         places = in_memory(within * AUDIT_STRIDE + (part * count + within) * 149 % AUDIT_STRIDE)
 
         def picked(kept: jax.Array, rows: jax.Array) -> jax.Array:
             some = rows.reshape(*rows.shape[:-1], self.together, self.lanes).at[..., places].get(mode="promise_in_bounds")
-            return lax.dynamic_update_slice_in_dim(kept, some, part * count, -1)
+            return lax.dynamic_update_slice(kept, some, (*(jnp.uint32(0),) * (kept.ndim - 2), turn * self.together, part * count))
 
         found: _Audited = jax.tree.map(picked, audited, lanes_of)
         return found

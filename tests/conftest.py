@@ -79,4 +79,4 @@ def without_audit(monkeypatch):
     """Sweeps that are not audited, which takes half of the compiler's time: of 64 draws it would look at none or one."""
     from kernels.program import TileProgram
 
-    monkeypatch.setattr(TileProgram, "_add_audit", lambda program, arrays, audited, held, c, k: arrays)
+    monkeypatch.setattr(TileProgram, "_judged", lambda *_: {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ import pytest
 from benchmarks import studies
 from benchmarks.laws import LAWS
 from kernels.lanes import sub_block
+from kernels.outcomes import Outcomes
 from kernels.program import Keep, TileProgram, TileShape
 from kernels.study import Study
 from tests.compiling import cheaply
@@ -68,6 +70,34 @@ def test_float32_is_solved_without_float64(name: Any, study_on: Any) -> None:
     assert "256xf32>" in text
     # Numbers that the program is written with may be float64 until they meet an array, which costs nothing.
     assert re.findall(r"tensor<\d[^>]*xf64>", text) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blocks", [7, 40])
+def test_a_tile_of_an_accelerator_is_that_of_a_cpu(blocks: int, monkeypatch: Any) -> None:
+    """Solved in rounds of two blocks, whose audit waits for sixteen rounds; the tile has room for 40 blocks, and the last is not full."""
+    study = studies.study("float32", "recursion", Outcomes(doublings=studies.DATES))
+    study = replace(study, design=replace(study.design, block=512))
+    given = (np.zeros((1, 0)), 3, blocks, (3 + blocks) * 512 - 200, np.array([1, 2], np.uint32))
+    found = []
+    for platform in ("cpu", "cuda"):
+        monkeypatch.setattr(jax, "default_backend", lambda platform=platform: platform)
+        program = TileProgram(study, TileShape(1, 40), lanes=512 if platform == "cpu" else 1024)
+        assert program.together == (1 if platform == "cpu" else 2)
+        found.append(jax.tree.map(np.asarray, program(*given)))
+    ours, theirs = found
+    assert theirs.keys() == ours.keys()
+    for name in ("valid", "failed", "cut_off", "audited", "differ", "finite"):
+        np.testing.assert_array_equal(theirs[name], ours[name], err_msg=name)
+    np.testing.assert_array_equal(theirs["audited"][0, blocks:], 0)
+    assert theirs["audited"].sum() == 2 * blocks - 1
+    np.testing.assert_allclose(theirs["sum"], ours["sum"], rtol=1e-5)
+    for arrays in found:
+        # Of two draws of a block the worse is off by a rounding or more in nearly all.
+        errors = arrays["error"][0, :blocks]
+        assert (errors > 0).mean() > 0.9
+        assert errors.max() < 2e-5
+        np.testing.assert_array_equal(arrays["error"][0, blocks:], 0)
 
 
 def test_an_accelerator_goes_round_a_recursion_few_times(study_on: Any) -> None:
