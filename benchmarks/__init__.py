@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.record import STANDARD_OUTPUT, NothingToMeasure, Record, write
 from benchmarks.show import show
 
-SUITES = ("kernels", "laws", "problems", "roofline", "gpu", "pipeline", "memory", "scaling")
+SUITES = ("kernels", "laws", "problems", "roofline", "gpu", "programs", "pipeline", "memory", "scaling")
 
 
 def main(suite: str | None, json_path: Path | None, small: bool = False) -> int:

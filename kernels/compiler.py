@@ -8,10 +8,12 @@ from typing import Any
 
 import jax
 
+from kernels.platform import platform
+
 
 def compiler_options() -> dict[str, Any]:
     """Options of the compiler for this machine: the widest vectors it has."""
-    if jax.default_backend() != "cpu":
+    if platform() != "cpu":
         return {}
     try:
         wide = "avx512f" in Path("/proc/cpuinfo").read_text()

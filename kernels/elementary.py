@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 
 from kernels.in_memory import in_memory
+from kernels.platform import platform
 
 
 class _Format(NamedTuple):
@@ -146,7 +147,7 @@ def log_total(total: jax.Array, excess: jax.Array, close: jax.Array) -> jax.Arra
 def _is_fast(z: jax.Array) -> bool:
     """Whether the compiler's own e^z is as fast: in float32 on an accelerator, which has an instruction for it, and in jax 0.10, which
     computes ours again in every loop that uses it."""
-    return z.dtype == jnp.float32 and (jax.default_backend() != "cpu" or jax.__version_info__ < (0, 11))
+    return z.dtype == jnp.float32 and (platform() != "cpu" or jax.__version_info__ < (0, 11))
 
 
 def exp(z: jax.Array) -> jax.Array:

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-import jax
 from jax import lax
+
+from kernels.platform import platform
 
 _Arrays = TypeVar("_Arrays")
 _in_registers = ContextVar("in_registers", default=False)
@@ -19,7 +20,7 @@ _in_registers = ContextVar("in_registers", default=False)
 
 def in_memory(arrays: _Arrays) -> _Arrays:
     """The same arrays, any tree of them, as something that on a CPU no loop may compute again. No number changes but by rounding."""
-    if _in_registers.get() or jax.default_backend() != "cpu":
+    if _in_registers.get() or platform() != "cpu":
         return arrays
     barrier: Any = lax.optimization_barrier
     kept: _Arrays = barrier(arrays)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import jax
-
+from kernels.platform import platform
 from kernels.study import AUDIT_STRIDE, Study
 
 _CACHE_BYTES = 512 * 1024
@@ -21,7 +20,7 @@ _DEVICE_LANES = 1 << 20
 def sub_block(study: Study) -> int:
     """Lanes solved at once, a power of two: on a CPU a part of a block, such that the solver's rows stay in a core's cache; on an
     accelerator some blocks, such that they fill it and fit its memory."""
-    on_cpu = jax.default_backend() == "cpu"
+    on_cpu = platform() == "cpu"
     rows = max(study.work.steps * (8 if study.work.tolerance else max(study.work.nodes // 8, 1)), 64)
     # Gradients are carried along, a set of rows each.
     rows *= 1 + len(study.outcomes.gradients)
@@ -34,7 +33,7 @@ def sub_block(study: Study) -> int:
 def solved_alike(study: Study) -> int:
     """Lanes solved at once where those that take about as many steps are solved together, a power of two; 0 where none are: an accelerator
     solves all at once."""
-    if jax.default_backend() != "cpu":
+    if platform() != "cpu":
         return 0
     count = study.step_count
     if count is None or not count.weights:

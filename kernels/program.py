@@ -23,6 +23,7 @@ from kernels.compiler import compiled
 from kernels.in_memory import in_memory
 from kernels.lanes import ALIKE_LANES, CPU_LANES, solved_alike, sub_block
 from kernels.outcomes import Rows
+from kernels.platform import platform
 from kernels.statistics import pairwise_sum, sum_by_replicate
 from kernels.study import AUDIT_STRIDE, Study
 from kernels.tally import Counted, Tally
@@ -81,7 +82,7 @@ class TileProgram:
         most = max(lanes // study.design.block, 1)
         # Blocks solved at once, where lanes are more than a block's: as many as the tile holds a whole number of times.
         self.together = max(count for count in range(1, min(most, shape.blocks) + 1) if shape.blocks % count == 0)
-        on_cpu = jax.default_backend() == "cpu"
+        on_cpu = platform() == "cpu"
         self._rounds_audited = 1 if on_cpu else min(_ROUNDS_AUDITED, shape.cells * shape.blocks // self.together)
         self._tally = Tally(study, self.together, self.lanes)
         self._run = compiled(self._tile)

@@ -23,6 +23,7 @@ from kernels.gradients import evaluate_with_gradients
 from kernels.in_memory import in_memory
 from kernels.models.model import PATH, Bounds, Model, ModelError
 from kernels.outcomes import Evaluation, Label, Outcomes, Rows
+from kernels.platform import platform
 from kernels.sampling import Design, path_words
 from kernels.solvers.budget import Budget
 from kernels.solvers.clock_solution import ClockSolution
@@ -141,7 +142,7 @@ class Study:
     def _is_faster_in_one_kernel(self, steps: int) -> bool:
         """Whether this device solves trajectories faster in one kernel than in a compiled loop: measured, on a GPU."""
         # Gradients are carried through the loop.
-        if jax.default_backend() != "gpu" or self.outcomes.gradients:
+        if platform() != "gpu" or self.outcomes.gradients:
             return False
 
         def solved(one_kernel: bool) -> Callable[[], object]:
@@ -173,7 +174,7 @@ class Study:
     @cached_property
     def work_here(self) -> Budget:
         """The sizes of loops, in the form that suits the device. Asking starts the device, which a launcher of workers must not."""
-        on_cpu = jax.default_backend() == "cpu"
+        on_cpu = platform() == "cpu"
         one_kernel = not on_cpu and self.work.tolerance > 0 and self.step_count is not None and self.step_count.one_kernel
         return replace(self.work, compact=on_cpu, one_kernel=one_kernel)
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from kernels.outcomes import Rows
+from kernels.platform import platform
 from kernels.statistics import count_by_replicate
 from kernels.study import Study
 
@@ -32,7 +33,7 @@ class Tally:
     @property
     def columns(self) -> int:
         """Lanes of a block that are kept apart."""
-        return self.lanes if jax.default_backend() == "cpu" else self.study.design.replicates
+        return self.lanes if platform() == "cpu" else self.study.design.replicates
 
     def nothing(self) -> Counted:
         """Before the first lane is walked."""

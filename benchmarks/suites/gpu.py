@@ -7,10 +7,8 @@ On a machine without an accelerator only the small mode runs, on the CPU, which 
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import references, studies
+from benchmarks import made_of, references, studies
 from benchmarks.bare import Bare, Tiles, devices
 from benchmarks.environment import environment
 from benchmarks.laws import LAWS, NOISY, TOLERANCE, Law
@@ -38,15 +36,6 @@ from kernels.sampling import seed_key
 from kernels.solvers.clock_solution import ClockSolution
 from kernels.study import Study
 
-_PROGRAMS = (
-    Column("what", "tile program"),
-    Column("kernels", "kernels in it", "count"),
-    Column("loops", "loops", "count"),
-    Column("at_once", "trajectories at once", "count"),
-    Column("moved", "bytes moved", "bytes"),
-    Column("bytes", "memory it works in", "bytes"),
-    Column("compile", "compiling", "seconds"),
-)
 _NOISY = (
     Column("what", "law"),
     Column("rate", "trajectories/s", "rate"),
@@ -135,12 +124,8 @@ def measure(small: bool = False) -> Record:
         _figure("noisy law, float32: steps a second", step_rate, "rate", 5e10),
         _figure("device busy while tiles are queued, of the time that passes", busy, "ratio", 0.95),
     ]
-    note = (
-        "Kernels are fusions and calls. Bytes are those that the compiler says are read and written, every loop counted as if it went "
-        "round once: for so many trajectories as are solved at once."
-    )
-    made_of = Table("What the tile programs are made of", _PROGRAMS, tuple(programs), (note,))
-    return Record("gpu", small, (Table("Figures asked of one H100", FIGURES, tuple(figures)), *tables, made_of, noisy, timeline), held)
+    whole = Table("What the tile programs are made of", made_of.COLUMNS, tuple(programs), (made_of.NOTE,))
+    return Record("gpu", small, (Table("Figures asked of one H100", FIGURES, tuple(figures)), *tables, whole, noisy, timeline), held)
 
 
 def _missing(device: Any) -> dict[str, str]:
@@ -272,18 +257,7 @@ def _program(problem: _Problem, program: TileProgram, on: list[Any]) -> dict[str
     """What the compiler has made of a whole tile, which then runs as it is."""
     started = time.perf_counter()
     compiled = program.compile(on[0])
-    taken = time.perf_counter() - started
-    kinds = Counter(re.findall(r"\s(fusion|custom-call|while|sort|scatter)\(", compiled.as_text()))
-    memory, cost = compiled.memory_analysis(), compiled.cost_analysis() or {}
-    return {
-        "what": problem.name,
-        "kernels": sum(count for kind, count in kinds.items() if kind != "while"),
-        "loops": kinds["while"],
-        "at_once": program.solved_at_once,
-        "moved": cost.get("bytes accessed"),
-        "bytes": None if memory is None else memory.temp_size_in_bytes,
-        "compile": taken,
-    }
+    return made_of.row(problem.name, compiled, program.solved_at_once, time.perf_counter() - started)
 
 
 def _noisy(size: _Size, on: list[Any]) -> tuple[Table, Spread]:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from kernels.in_memory import in_memory
+from kernels.platform import platform
 from kernels.solvers.clock import Memory, Stepping, System, Track, clock_rate, integrate
 from kernels.solvers.one_kernel import integrate_in_one_kernel
 from kernels.solvers.rows import at_places, count_before, places
@@ -67,7 +68,7 @@ class DenseClock(Solution):
     def _track(self) -> Track:
         goal = float("inf") if self.system.ceiling is not None else self.furthest
         if self.stepping.one_kernel:
-            return integrate_in_one_kernel(self.system, self.stepping, goal, interpret=jax.default_backend() == "cpu")
+            return integrate_in_one_kernel(self.system, self.stepping, goal, interpret=platform() == "cpu")
         return integrate(self.system, self.stepping, goal)
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +18,7 @@ from benchmarks import studies
 from benchmarks.laws import LAWS
 from kernels.lanes import sub_block
 from kernels.outcomes import Outcomes
+from kernels.platform import Platform, made_for
 from kernels.program import Keep, TileProgram, TileShape
 from kernels.study import Study
 from tests.compiling import cheaply
@@ -26,21 +29,23 @@ STUDIES = {
     "windows": lambda: studies.study("float32", "continuous", studies.CONTINUOUS),
     "clock": lambda: LAWS[3].study("float32"),
 }
-PLATFORMS = ("tpu", "cuda")
+PLATFORMS = {"tpu": "tpu", "gpu": "cuda"}
+"""As JAX names them, and what programs are exported for."""
 
 
 @pytest.fixture
-def study_on(monkeypatch: Any) -> Any:
+def study_on() -> Iterator[Any]:
     """A study as a machine with that platform has it."""
+    with ExitStack() as until_the_end:
 
-    def made(name: str, platform: str) -> Study:
-        study = STUDIES[name]()
-        # Counts its steps, which is run here.
-        _ = study.work
-        monkeypatch.setattr(jax, "default_backend", lambda: platform)
-        return study
+        def made(name: str, platform: Any) -> Study:
+            study = STUDIES[name]()
+            # Counts its steps, which is run here.
+            _ = study.work
+            until_the_end.enter_context(made_for(platform))
+            return study
 
-    return made
+        yield made
 
 
 @pytest.mark.slow
@@ -48,8 +53,8 @@ def study_on(monkeypatch: Any) -> Any:
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_tile_program_asks_nothing_of_the_host(name: Any, platform: Any, study_on: Any) -> None:
     study = study_on(name, platform)
-    exported = TileProgram(study, TileShape(1, 2), Keep(draws=True)).exported(platform)
-    assert exported.platforms == (platform,)
+    exported = TileProgram(study, TileShape(1, 2), Keep(draws=True)).exported(PLATFORMS[platform])
+    assert exported.platforms == (PLATFORMS[platform],)
     text = exported.mlir_module()
     assert "stablehlo.while" in text
     # A call of something outside the program would be a callback to Python, or a library that the platform may lack.
@@ -74,17 +79,18 @@ def test_float32_is_solved_without_float64(name: Any, study_on: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("blocks", [7, 40])
-def test_a_tile_of_an_accelerator_is_that_of_a_cpu(blocks: int, monkeypatch: Any) -> None:
+def test_a_tile_of_an_accelerator_is_that_of_a_cpu(blocks: int) -> None:
     """Solved in rounds of two blocks, whose audit waits for sixteen rounds; the tile has room for 40 blocks, and the last is not full."""
     study = studies.study("float32", "recursion", Outcomes(doublings=studies.DATES))
     study = replace(study, design=replace(study.design, block=512))
     given = (np.zeros((1, 0)), 3, blocks, (3 + blocks) * 512 - 200, np.array([1, 2], np.uint32))
     found = []
-    for platform in ("cpu", "cuda"):
-        monkeypatch.setattr(jax, "default_backend", lambda platform=platform: platform)
-        program = TileProgram(study, TileShape(1, 40), lanes=512 if platform == "cpu" else 1024)
-        assert program.together == (1 if platform == "cpu" else 2)
-        found.append(jax.tree.map(np.asarray, program(*given)))
+    platforms: tuple[Platform, ...] = ("cpu", "gpu")
+    for platform in platforms:
+        with made_for(platform):
+            program = TileProgram(study, TileShape(1, 40), lanes=512 if platform == "cpu" else 1024)
+            assert program.together == (1 if platform == "cpu" else 2)
+            found.append(jax.tree.map(np.asarray, program(*given)))
     ours, theirs = found
     assert theirs.keys() == ours.keys()
     for name in ("valid", "failed", "cut_off", "audited", "differ", "finite"):
@@ -102,7 +108,7 @@ def test_a_tile_of_an_accelerator_is_that_of_a_cpu(blocks: int, monkeypatch: Any
 
 def test_an_accelerator_goes_round_a_recursion_few_times(study_on: Any) -> None:
     """Each round is some kernels, between which its lanes go to memory."""
-    study = study_on("recursion", "cuda")
+    study = study_on("recursion", "gpu")
     inputs = {parameter: jax.ShapeDtypeStruct((256,), kind) for parameter, kind in study.inputs.items()}
     solved = jax.jit(lambda drawn: study.evaluate(study.completed(drawn, (256,)), study.work_here).values)
     text = jax.export.export(solved, platforms=("cuda",))(inputs).mlir_module()
@@ -126,7 +132,7 @@ def test_the_form_for_accelerators_gives_the_same_numbers(name: Any, study_on: A
         return cheaply(lambda parameters: study.evaluate(parameters, study.work_here).values)(study.parameters(key, draw, jnp.zeros(0)))
 
     loops = numbers_of(study)
-    written_out = study_on(name, "cuda")
+    written_out = study_on(name, "gpu")
     # Whole blocks, so many that they fill it.
     assert sub_block(written_out) % written_out.design.block == 0
     straight = numbers_of(written_out)

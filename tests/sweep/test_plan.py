@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 import sweep
 from kernels.lanes import sub_block
+from kernels.platform import made_for
 from kernels.program import TileProgram
 from sweep.plan import TilePolicy, histogram_dtype, make_plan
 from sweep.shipped import configs_directory
@@ -116,12 +116,12 @@ def test_more_workers_get_more_tiles():
 
 @pytest.mark.parametrize("draws", [100, 256 * 3, 256 * 37 + 1, 256 * 1000])
 @pytest.mark.parametrize("tile", [None, 256 * 7, 256 * 48])
-def test_tiles_of_an_accelerator_are_solved_in_as_many_blocks_at_once_as_fit(draws, tile, monkeypatch):
+def test_tiles_of_an_accelerator_are_solved_in_as_many_blocks_at_once_as_fit(draws, tile):
     plan = make_plan(plain(draws=draws, run__tile=tile), 1)
-    monkeypatch.setattr(jax, "default_backend", lambda: "cuda")
-    fitting = sub_block(plan.study) // plan.study.design.block
+    with made_for("gpu"):
+        fitting = sub_block(plan.study) // plan.study.design.block
+        compiled = TileProgram(plan.study, plan.policy.shape(), plan.keep())
     assert fitting > 1
-    compiled = TileProgram(plan.study, plan.policy.shape(), plan.keep())
     assert compiled.together == min(plan.policy.blocks, fitting)
 
 
