@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from kernels.in_memory import in_memory
+from kernels.platform import platform
 from kernels.solvers.tableaus import Tableau
 
 State = tuple[jax.Array, ...]
@@ -92,7 +93,7 @@ def take_step(
         found: tuple[jax.Array, ...] = lax.fori_loop(begun, count, stage, (trial, stages))[1]
         return [[rows_of[slot] for slot in slots] for rows_of in found]
 
-    stages = written_out() if unrolled else in_a_loop()
+    stages = written_out() if unrolled or platform() != "cpu" else in_a_loop()
     added = in_memory(sums(tableau.b, stages))
     errors = tuple(sums(weights[:count], stages) for weights in tableau.errors)
     at_end: State | None = None
