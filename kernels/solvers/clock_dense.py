@@ -19,6 +19,7 @@ from kernels.in_memory import in_memory
 from kernels.platform import platform
 from kernels.solvers.clock import Memory, Stepping, System, Track, clock_rate, integrate
 from kernels.solvers.one_kernel import integrate_in_one_kernel
+from kernels.solvers.rounds import few_rounds
 from kernels.solvers.rows import at_places, count_before, places
 from kernels.solvers.search import cubic_zero
 from kernels.solvers.solution import Solution
@@ -170,5 +171,5 @@ class DenseClock(Solution):
             return tuple(value + more for value, more in zip(state, step.added, strict=True))
 
         # To about there along the step, and the rest; a loop, so that the compiler meets the law once.
-        state: State = lax.fori_loop(0, 2, go, tuple(jnp.broadcast_to(value, wanted.shape) for value in place.state))
+        state: State = few_rounds(2, go, tuple(jnp.broadcast_to(value, wanted.shape) for value in place.state))
         return state

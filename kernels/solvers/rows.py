@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from kernels.in_memory import in_memory
+from kernels.solvers.rounds import few_rounds
 
 
 def places(number: jax.Array) -> jax.Array:
@@ -35,5 +35,4 @@ def count_before(rows: jax.Array, key: jax.Array, strictly: bool) -> jax.Array:
         before = entry < key if strictly else entry <= key
         return jnp.where(before & (further <= len(rows)), further, count)
 
-    found: jax.Array = lax.fori_loop(0, bits, halve, jnp.zeros(key.shape, jnp.int32))
-    return found
+    return few_rounds(bits, halve, jnp.zeros(key.shape, jnp.int32))

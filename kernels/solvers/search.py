@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kernels.solvers.rounds import few_rounds
+
 Function = Callable[[jax.Array], jax.Array]
 
 _GOLDEN = 0.6180339887498949
@@ -114,8 +116,8 @@ def cubic_zero(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slop
 
     rise = end - start
     guess = jnp.clip(-start / jnp.where(rise == 0, 1, rise), 0, 1)
-    found: tuple[jax.Array, ...] = lax.fori_loop(0, steps, improve, (jnp.zeros_like(guess), jnp.ones_like(guess), guess))
-    return found[2]
+    _, _, zero = few_rounds(steps, improve, (jnp.zeros_like(guess), jnp.ones_like(guess), guess))
+    return zero
 
 
 def hump(start: jax.Array, slope_at_start: jax.Array, end: jax.Array, slope_at_end: jax.Array) -> tuple[jax.Array, jax.Array]:
