@@ -271,16 +271,18 @@ class RecursionSolution(Solution):
 
 
 class _Carry(NamedTuple):
-    """The lanes after some steps: the state of the recursion, where they are and where they ended, the rows so far, and whether any of
-    them made the last step."""
+    """The lanes after some steps: the state of the recursion, where they are and where they ended, and whether any of them made the last
+    step."""
 
     state: Any
     time: jax.Array
     last: jax.Array
     last_time: jax.Array
     level: jax.Array
-    rows: tuple[jax.Array, ...]
     going: jax.Array
+
+
+_Rows = tuple[jax.Array, ...]
 
 
 def solve_recursion(
@@ -305,9 +307,9 @@ def solve_recursion(
     dtype = horizon.dtype
     level_limit = jnp.full_like(horizon, jnp.inf) if ceiling is None else ceiling
 
-    def step(index: jax.Array, carry: _Carry) -> _Carry:
+    def step(n: jax.Array, carry: _Carry) -> tuple[_Carry, _Rows]:
+        """The lanes after step n, and what is kept of it: when it ends, its duration, and that uncut."""
         state, time, last, last_time, level = carry.state, carry.time, carry.last, carry.last_time, carry.level
-        n = index.astype(dtype)
         begins = (time < horizon) & may_begin(state, n)
         # By choice, not by minimum: what has overflowed has no derivative.
         full = duration(state, n)
@@ -321,26 +323,42 @@ def solve_recursion(
         last_time = jnp.where(begins, after, last_time)
         # What an ended lane does to its state is never looked at, so nothing is spent on holding it still.
         kept = (after, taken, jnp.where(begins, full, NEVER)) if cut_last_step else (after, taken)
-        places = (index + 1, index, index)[: len(kept)]
-        rows = tuple(
-            lax.dynamic_update_index_in_dim(row, value, place, 0) for row, value, place in zip(carry.rows, kept, places, strict=True)
-        )
-        return _Carry(advance(state, n, after), after, last + begins, last_time, level, rows, jnp.any(begins))
+        return _Carry(advance(state, n, after), after, last + begins, last_time, level, jnp.any(begins)), kept
 
-    def going(held: tuple[jax.Array, _Carry]) -> jax.Array:
-        index, carry = held
+    def some_steps(count: int, index: jax.Array, held: tuple[_Carry, _Rows]) -> tuple[_Carry, _Rows]:
+        """`count` steps from `index` on; their rows are written at once."""
+        (carry, rows), made = held, []
+        first = index.astype(dtype)
+        if count > 1:
+            # A row: an accelerator would launch a kernel for each number of a step.
+            first = lax.optimization_barrier(jnp.full_like(horizon, first))  # type: ignore[no-untyped-call]
+        for place in range(count):
+            carry, kept = step(first + place, carry)
+            made.append(kept)
+        # Times are preceded by that of the start.
+        places = (index + 1, index, index)
+        blocks = (jnp.stack(values) for values in zip(*made, strict=True))
+        return carry, tuple(
+            lax.dynamic_update_slice_in_dim(row, block, place, 0) for row, block, place in zip(rows, blocks, places, strict=False)
+        )
+
+    def going(held: tuple[jax.Array, tuple[_Carry, _Rows]]) -> jax.Array:
+        index, (carry, _) = held
         return carry.going & (index < steps)
 
     zero = jnp.zeros_like(horizon)
     rows = tuple(jnp.zeros((count, *horizon.shape), dtype) for count in (steps + 1, *(steps,) * (1 + cut_last_step)))
-    carry = _Carry(state, zero, jnp.zeros(horizon.shape, jnp.int32), zero, zero, rows, jnp.asarray(True))
+    held = _Carry(state, zero, jnp.zeros(horizon.shape, jnp.int32), zero, zero, jnp.asarray(True)), rows
     used: jax.Array | int = steps
     if all_steps:
-        carry = lax.fori_loop(0, steps, step, carry, unroll=_AT_ONCE)
+        rounds, rest = divmod(steps, _AT_ONCE)
+        held = lax.fori_loop(0, rounds, lambda turn, held: some_steps(_AT_ONCE, turn * _AT_ONCE, held), held)
+        held = some_steps(rest, jnp.int32(rounds * _AT_ONCE), held) if rest else held
     else:
-        used, carry = lax.while_loop(going, lambda held: (held[0] + 1, step(*held)), (jnp.int32(0), carry))
+        used, held = lax.while_loop(going, lambda at: (at[0] + 1, some_steps(1, *at)), (jnp.int32(0), held))
+    carry, rows = held
     endless = (carry.time < horizon) & may_begin(carry.state, jnp.asarray(steps, dtype))
-    times, durations, *uncut = carry.rows
+    times, durations, *uncut = rows
     return RecursionSolution(
         used=used,
         times=times,
