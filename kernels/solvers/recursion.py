@@ -31,7 +31,7 @@ before any horizon, yet small enough for float32 to add it as often as there are
 
 _AT_ONCE = 16
 """Steps that are written out in one round of a loop whose number of rounds is known: an accelerator launches some kernels for each round,
-and its lanes go to memory and back."""
+and its lanes go to memory and back. All 128 would be one kernel, and take its compiler most of a minute."""
 
 
 def _row(rows: jax.Array, index: jax.Array | int) -> jax.Array:
@@ -74,7 +74,7 @@ class RecursionSolution(Solution):
         count = self.used - fewer
         visited: _Found
         if isinstance(count, int):
-            visited = lax.fori_loop(0, count, lambda index, held: visit(held, index), found, unroll=_AT_ONCE)
+            visited = lax.fori_loop(0, count, lambda index, held: visit(held, index), found, unroll=True)
         else:
             visited = lax.fori_loop(0, jnp.maximum(count, 0), lambda index, held: visit(held, index), found)
         return visited
@@ -301,8 +301,9 @@ def solve_recursion(
     as the longest of these lanes.
 
     `duration(state, n)` is the time of step n in months; `may_begin(state, n)` whether it may begin (besides t < horizon);
-    `advance(state, n, time)` the state after it, given the time at its end. `ceiling` stops software at so many doublings, and
-    `cut_last_step` ends the last step at the horizon (otherwise it is completed and may end beyond).
+    `advance(state, n, time)` the state after it, given the time at its end. The number n is a scalar, or a row of the lanes where all steps
+    are taken. `ceiling` stops software at so many doublings, and `cut_last_step` ends the last step at the horizon (otherwise it is
+    completed and may end beyond).
     """
     dtype = horizon.dtype
     level_limit = jnp.full_like(horizon, jnp.inf) if ceiling is None else ceiling

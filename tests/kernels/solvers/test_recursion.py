@@ -29,7 +29,7 @@ def _solve(
         return ask(
             solve_recursion(
                 state=(),
-                duration=lambda state, n: rows[jnp.minimum(n.astype(int), len(durations) - 1)],
+                duration=lambda state, n: rows[jnp.minimum(n.astype(int), len(durations) - 1), jnp.arange(rows.shape[1])],
                 may_begin=lambda state, n: n < len(durations) + jnp.zeros(rows.shape[1], dtype),
                 advance=lambda state, n, time: state,
                 horizon=jnp.full(rows.shape[1], horizon, dtype),
