@@ -74,7 +74,7 @@ class RecursionSolution(Solution):
         count = self.used - fewer
         visited: _Found
         if isinstance(count, int):
-            visited = lax.fori_loop(0, count, lambda index, held: visit(held, index), found, unroll=True)
+            visited = lax.fori_loop(0, count, lambda index, held: visit(held, index), found, unroll=_AT_ONCE)
         else:
             visited = lax.fori_loop(0, jnp.maximum(count, 0), lambda index, held: visit(held, index), found)
         return visited
