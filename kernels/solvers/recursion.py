@@ -31,7 +31,7 @@ before any horizon, yet small enough for float32 to add it as often as there are
 
 _AT_ONCE = 16
 """Steps that are written out in one round of a loop whose number of rounds is known: an accelerator launches some kernels for each round,
-and its lanes go to memory and back. All 128 would be one kernel, and take its compiler most of a minute."""
+and its lanes go to memory and back. All 128 would be fewer kernels still, and take its compiler most of a minute."""
 
 
 def _row(rows: jax.Array, index: jax.Array | int) -> jax.Array:
