@@ -73,6 +73,19 @@ def answers_of(rows: Rows) -> jax.Array:
     return jnp.concatenate([rows.flags.astype(rows.numbers.dtype), rows.numbers])
 
 
+def _named(study: Study, drawn: jax.Array) -> dict[str, jax.Array]:
+    return {name: row for (name, _), row in zip(study.design.distributions, drawn, strict=True)}
+
+
+def outcomes_of(study: Study, drawn: jax.Array, budget: Budget | None = None) -> Rows:
+    """The outcomes of parameters (drawn parameters, lanes), in the order of the study's design."""
+    return study.rows(_completed(study, drawn), budget or study.work_here)
+
+
+def _completed(study: Study, drawn: jax.Array) -> dict[str, jax.Array]:
+    return study.completed(_named(study, drawn), drawn.shape[1:])
+
+
 class Bare:
     """Outcomes of given parameters, without draws and statistics, in sub-blocks as the tile program has them.
 
@@ -101,7 +114,7 @@ class Bare:
         """Steps that each trajectory takes, (lanes,), of a study in which each takes its own."""
 
         def taken(drawn: jax.Array) -> jax.Array:
-            solution = self.study.model.solve(self._parameters(drawn), self.study.options, self.study.work_here)
+            solution = self.study.model.solve(_completed(self.study, drawn), self.study.options, self.study.work_here)
             assert isinstance(solution, ClockSolution | RecursionSolution)
             return solution.steps_taken
 
@@ -114,22 +127,17 @@ class Bare:
     def block(self, drawn: jax.Array, budget: Budget | None = None) -> jax.Array:
         """The outcomes of a sub-block, (labels, width), of parameters (drawn parameters, width): the program that is run for each, or one
         of another budget."""
-        return answers_of(self.study.rows(self._parameters(drawn), budget or self.study.work_here))
+        return answers_of(outcomes_of(self.study, drawn, budget))
 
     def _group(self, drawn: jax.Array) -> jax.Array:
         if not self._alike:
             return self.block(drawn)
-        named = {name: row for (name, _), row in zip(self.study.design.distributions, drawn, strict=True)}
-        return answers_of(self.study.rows_alike(named, drawn.shape[1], self._alike))
+        return answers_of(self.study.rows_alike(_named(self.study, drawn), drawn.shape[1], self._alike))
 
     def _of_each(self, function: Callable[[jax.Array], jax.Array]) -> Threads:
         """`function` of each group, compiled."""
         run = compiled(lambda groups: in_turn(function, groups))
         return Threads([lambda share=share: run(share) for share in self._held])  # type: ignore[misc]
-
-    def _parameters(self, drawn: jax.Array) -> dict[str, jax.Array]:
-        named = {name: row for (name, _), row in zip(self.study.design.distributions, drawn, strict=True)}
-        return self.study.completed(named, drawn.shape[1:])
 
 
 class Tiles:

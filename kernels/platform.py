@@ -22,7 +22,8 @@ def platform() -> str:
 def made_for(other: Platform) -> Iterator[None]:
     """While this lasts, programs take the form that they have on another platform, which need not be here: to be looked at.
 
-    A study's steps are counted before (`study.work`), since that is run here."""
+    A study's steps are counted before (`study.work`), since that is run here; what it is asked meanwhile it keeps, so it is of no use for
+    this platform afterwards."""
     before = _named.set(other)
     try:
         yield

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -110,7 +110,9 @@ def measure(small: bool = False) -> Record:
         for problem in _problems(precision, size):
             sys.stderr.write(f"gpu: {problem.name}\n")
             tiles = Tiles(size.cut(problem.study), size.blocks, on)
-            programs.append(_program(problem, tiles.program, on))
+            program = tiles.program
+            # What is compiled here then runs as it is.
+            programs.append(made_of.row(problem.name, partial(program.compile, on[0]), program.solved_at_once))
             table, found = _measured(problem, tiles, precision, size, on, missing)
             tables.append(table)
             # The whole takes many minutes: what there is already is told.
@@ -251,13 +253,6 @@ def _numba(problem: _Problem, precision: Precision, size: _Size) -> Iterator[Can
         else:
             peer = numba_cuda_laws.NumbaLaw(law, drawn, precision, problem.study.budget, fast)
             yield peer.run, peer.answers, peer.lanes, f"the kernel's points, {how}"
-
-
-def _program(problem: _Problem, program: TileProgram, on: list[Any]) -> dict[str, Any]:
-    """What the compiler has made of a whole tile, which then runs as it is."""
-    started = time.perf_counter()
-    compiled = program.compile(on[0])
-    return made_of.row(problem.name, compiled, program.solved_at_once, time.perf_counter() - started)
 
 
 def _noisy(size: _Size, on: list[Any]) -> tuple[Table, Spread]:

@@ -5,22 +5,22 @@ Needs JAX's plugin for CUDA and CUDA's assembler; nothing runs there, and no rat
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from benchmarks import made_of, studies
+from benchmarks.bare import outcomes_of
 from benchmarks.environment import environment
 from benchmarks.laws import LAWS, NOISY
 from benchmarks.record import NothingToMeasure, Record, Table
-from kernels.outcomes import Outcomes, Rows
+from kernels.outcomes import Outcomes
 from kernels.platform import made_for
 from kernels.program import TileProgram, TileShape
 from kernels.study import Study
@@ -71,11 +71,10 @@ def measure(small: bool = False) -> Record:
         with nullcontext() if small else made_for("gpu"):
             # A path of noise is made where its draw is.
             if name != NOISY.name:
-                alone.append(_kernel(name, study, device, _SMALL_TRAJECTORIES if small else _TRAJECTORIES))
+                lanes = _SMALL_TRAJECTORIES if small else _TRAJECTORIES
+                alone.append(made_of.row(name, partial(_kernel, study, device, lanes), lanes))
             program = TileProgram(study, TileShape(1, 1 if small else _BLOCKS))
-            started = time.perf_counter()
-            compiled = program.compile(device)
-            whole.append(made_of.row(name, compiled, program.solved_at_once, time.perf_counter() - started))
+            whole.append(made_of.row(name, partial(program.compile, device), program.solved_at_once))
     tables = (
         Table("Kernels alone: parameters given, outcomes computed", made_of.COLUMNS, tuple(alone), (made_of.NOTE,)),
         Table("Whole tile programs: with sampling, statistics and audit", made_of.COLUMNS, tuple(whole)),
@@ -85,8 +84,6 @@ def measure(small: bool = False) -> Record:
 
 def _h100() -> Any:
     """An H100 as a device to compile for."""
-    if not any(importlib.util.find_spec(f"jax_plugins.xla_cuda{version}") for version in (12, 13)):
-        raise NothingToMeasure("JAX's plugin for CUDA is not installed (pip install 'jax[cuda13]')")
     # Libraries that programs would be run with are not needed.
     os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
     from jax.experimental import topologies
@@ -94,7 +91,7 @@ def _h100() -> Any:
     try:
         return topologies.get_topology_desc(platform="cuda", topology="1x1x1", target_config=_H100).devices[0]
     except NotImplementedError as error:
-        raise NothingToMeasure(f"JAX's plugin for CUDA does not start ({error})") from error
+        raise NothingToMeasure("JAX's plugin for CUDA is not installed, or does not start (pip install 'jax[cuda13]')") from error
 
 
 def _studies() -> Iterator[tuple[str, Study]]:
@@ -106,16 +103,9 @@ def _studies() -> Iterator[tuple[str, Study]]:
         yield law.name, law.study("float32")
 
 
-def _kernel(name: str, study: Study, device: Any, trajectories: int) -> dict[str, Any]:
-    """A kernel without its surroundings."""
-
-    def rows(drawn: jax.Array) -> Rows:
-        named = {parameter: row for (parameter, _), row in zip(study.design.distributions, drawn, strict=True)}
-        return study.rows(study.completed(named, drawn.shape[1:]), study.work_here)
-
+def _kernel(study: Study, device: Any, trajectories: int) -> Any:
+    """A kernel without its surroundings, compiled."""
     struct: Any = jax.ShapeDtypeStruct
     shape = (len(study.design.distributions), trajectories)
     given = struct(shape, jnp.dtype(study.dtype), sharding=jax.sharding.SingleDeviceSharding(device))
-    started = time.perf_counter()
-    compiled = jax.jit(rows).lower(given).compile()
-    return made_of.row(name, compiled, trajectories, time.perf_counter() - started)
+    return jax.jit(partial(outcomes_of, study)).lower(given).compile()

@@ -170,6 +170,6 @@ class DenseClock(Solution):
             )
             return tuple(value + more for value, more in zip(state, step.added, strict=True))
 
-        # To about there along the step, and the rest; a loop, so that the compiler meets the law once.
+        # To about there along the step, and the rest.
         state: State = few_rounds(2, go, tuple(jnp.broadcast_to(value, wanted.shape) for value in place.state))
         return state

@@ -72,11 +72,9 @@ class RecursionSolution(Solution):
     def _over_steps(self, visit: Callable[[_Found, jax.Array], _Found], found: _Found, fewer: jax.Array | int = 0) -> _Found:
         """`visit(found, index)` for every step that was taken, or as many fewer."""
         count = self.used - fewer
-        visited: _Found
-        if isinstance(count, int):
-            visited = lax.fori_loop(0, count, lambda index, held: visit(held, index), found, unroll=_AT_ONCE)
-        else:
-            visited = lax.fori_loop(0, jnp.maximum(count, 0), lambda index, held: visit(held, index), found)
+        known = isinstance(count, int)
+        rounds = count if known else jnp.maximum(count, 0)
+        visited: _Found = lax.fori_loop(0, rounds, lambda index, held: visit(held, index), found, unroll=_AT_ONCE if known else None)
         return visited
 
     def _within(self, date: jax.Array) -> jax.Array:

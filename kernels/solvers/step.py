@@ -39,7 +39,8 @@ def take_step(
     unrolled: bool = False,
 ) -> Step:
     """One step of length `stride` in the variable v with dv/dt = `unit`(rates): the clock, time or the coordinate. The rates at the start
-    are given where they are known. `unrolled` writes the stages out, for rates of few operations, which a loop would slow down."""
+    are given where they are known. `unrolled` writes the stages out, for rates of few operations, which a loop would slow down; for an
+    accelerator they are always written out."""
 
     def slopes(found: State) -> State:
         scale = 1 / unit(found)

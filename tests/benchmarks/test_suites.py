@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ONLY_JAX = ["zarr", "dask", "distributed", "pydantic", "xarray", "rich", "click", "matplotlib", "numba", "sweep"]
 
 # A machine that has only JAX and what it needs runs some suites: everything else is made impossible to import.
-HIDDEN = dict.fromkeys(("kernels", "roofline", "gpu"), ONLY_JAX)
+HIDDEN = dict.fromkeys(("kernels", "roofline", "gpu", "programs"), ONLY_JAX)
 
 
 def _python(*arguments, flags=""):
@@ -58,3 +59,9 @@ def test_a_suite_runs_in_small_mode(suite):
 def test_without_an_accelerator_its_suite_is_left_out(capsys):
     assert main("gpu", None) == 1
     assert capsys.readouterr().err == "benchmarks: gpu is left out: JAX sees no accelerator here\n"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax_plugins") is not None, reason="a plugin of JAX's")
+def test_without_a_compiler_for_gpus_its_suite_is_left_out(capsys):
+    assert main("programs", None) == 1
+    assert capsys.readouterr().err.startswith("benchmarks: programs is left out: JAX's plugin for CUDA is not installed")
