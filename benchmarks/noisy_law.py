@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from benchmarks.laws import Law
 from benchmarks.studies import Precision
 from kernels.elementary import exp
+from kernels.in_memory import kept_together
 from kernels.models.model import PATH
 from kernels.sampling import LogUniform, seed_key
 from kernels.sampling.indexed import path_words, threefry
-from kernels.sampling.tails import Tail, nearer_tail, normal_magnitude
+from kernels.sampling.normals import normal_pair
 from kernels.solvers.clock_solution import ClockSolution
 from kernels.study import Study
 
@@ -123,8 +124,9 @@ def by_steps(given: jax.Array) -> jax.Array:
     def two(count: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         x, w = state
         counter = jnp.full(first.shape, count, jnp.uint32)
-        for word in threefry(path, counter, jnp.zeros_like(counter)):
-            x, w = x + exp(w + log_pace + slope * x), w - DECAY * w + KICK * _normal(nearer_tail(word, first.dtype))
+        words = kept_together(*threefry(path, counter, jnp.zeros_like(counter)))
+        for normal in kept_together(*normal_pair(*words, first.dtype)):
+            x, w = x + exp(w + log_pace + slope * x), w - DECAY * w + KICK * normal
         return x, w
 
     software, _ = lax.fori_loop(0, STEPS // 2, two, (jnp.zeros_like(first), jnp.zeros_like(first)))
@@ -133,8 +135,3 @@ def by_steps(given: jax.Array) -> jax.Array:
 
 def _paths(given: jax.Array) -> tuple[jax.Array, jax.Array]:
     return path_words(jnp.asarray(seed_key(1)), given[3].astype(jnp.uint32))
-
-
-def _normal(tail: Tail) -> jax.Array:
-    high, low = normal_magnitude(tail.probability)
-    return jnp.where(tail.upper, high + low, -(high + low))

@@ -1,7 +1,8 @@
 """Timing that can be compared: contenders take turns, A B C A B C, so that what the machine does meanwhile falls on all of them alike.
 
 Nothing is pinned and no run is thrown away: a median is given with the lowest and highest run, and a ratio is one of turns that ran side by
-side. Every contender runs once before, untimed, so that compiling and first touches are not counted.
+side. Every contender runs once before, untimed, so that compiling and first touches are not counted. One whose run is short runs again
+until its turn has lasted a while: what the contender before it has left in caches and asleep is no part of its rate.
 """
 
 from __future__ import annotations
@@ -26,19 +27,27 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(median=statistics.median(values), low=min(values), high=max(values), runs=len(values))
 
 
-def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int, warm: bool = True) -> dict[str, list[float]]:
-    """Seconds of each contender in each round, after one that does not count where it is to be `warm`.
+LASTING = 0.25
+"""Seconds that a turn of a kernel or a peer lasts at least."""
+
+
+def interleaved(
+    contenders: Mapping[str, Callable[[], object]], rounds: int, warm: bool = True, lasting: float = 0.0
+) -> dict[str, list[float]]:
+    """Seconds that a run of each contender takes in each round, after one that does not count where it is to be `warm`; a run that is
+    shorter is repeated until so many seconds are over, and their mean is taken.
 
     One that measures itself returns its seconds as a float, and those are taken.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(0 if warm else 1, rounds + 1):
         for name, contender in contenders.items():
-            started = time.perf_counter()
-            returned = contender()
-            taken = time.perf_counter() - started
+            runs, taken, started = 0, 0.0, time.perf_counter()
+            while not runs or (turn and taken < lasting):
+                returned = contender()
+                runs, taken = runs + 1, time.perf_counter() - started
             if turn:
-                seconds[name].append(returned if isinstance(returned, float) else taken)
+                seconds[name].append(returned if isinstance(returned, float) else taken / runs)
     return seconds
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+import jax
+import jax.numpy as jnp
 from jax import lax
 
 from kernels.platform import platform
@@ -25,6 +27,21 @@ def in_memory(arrays: _Arrays) -> _Arrays:
     barrier: Any = lax.optimization_barrier
     kept: _Arrays = barrier(arrays)
     return kept
+
+
+def kept_together(first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The same two arrays, alike in shape and type (float32, float64 or uint32), computed in one loop and kept in memory on a CPU.
+
+    `in_memory` keeps each array by a loop of its own, so that what two are both made of is computed twice. As real and imaginary part they
+    are one array, whose loop computes both.
+    """
+    if _in_registers.get() or platform() != "cpu":
+        return first, second
+    if first.dtype == jnp.uint32:
+        first, second = kept_together(*(lax.bitcast_convert_type(words, jnp.float32) for words in (first, second)))
+        return lax.bitcast_convert_type(first, jnp.uint32), lax.bitcast_convert_type(second, jnp.uint32)
+    both = in_memory(lax.complex(first, second))
+    return lax.real(both), lax.imag(both)
 
 
 @contextmanager

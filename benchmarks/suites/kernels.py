@@ -29,7 +29,7 @@ from benchmarks.show import cell
 from benchmarks.steps import cases, steps
 from benchmarks.steps import figures as step_figures
 from benchmarks.studies import Precision, Time
-from benchmarks.timing import Spread, interleaved, rates, ratio, spread
+from benchmarks.timing import LASTING, Spread, interleaved, rates, ratio, spread
 from kernels.outcomes import Outcomes
 
 MATCHED = {"float32": (2e-5, 1e-4), "float64": (1e-9, 1e-6)}
@@ -264,7 +264,7 @@ def _date_errors(found: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
 
 def _taken(contenders: Mapping[str, _Contender], rounds: int) -> dict[str, list[float]]:
     """Trajectories a second of each contender in each round."""
-    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds)
+    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds, lasting=LASTING)
     return {name: rates(seconds[name], contender.lanes) for name, contender in contenders.items()}
 
 

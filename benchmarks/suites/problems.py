@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,12 +28,15 @@ from benchmarks.peers.scipy_laws import ScipyLaw
 from benchmarks.peers.simd_laws import SimdLaw
 from benchmarks.peers.simd_lorenz import SimdLorenz
 from benchmarks.peers.simd_noise import SimdNoise
-from benchmarks.record import Column, Record, Table
+from benchmarks.record import FIGURES, Column, Record, Table
+from benchmarks.show import cell
 from benchmarks.studies import Precision
 from benchmarks.suites.laws import SOLVERS, worst_error
-from benchmarks.timing import interleaved, rates, ratio, spread
+from benchmarks.timing import LASTING, interleaved, rates, ratio, spread
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
+_C, _SMALL_STEPS = "C, by hand", "kernel's random numbers"
+"""Contenders that take steps alike."""
 _COLUMNS = (
     Column("what", "kernel or peer"),
     Column("rate", "trajectories/s, all cores", "rate"),
@@ -88,21 +90,30 @@ class _Contender:
         return self.error <= matched + 3 * self.chance
 
     def quick_rate(self) -> float:
-        """Trajectories a second in one run that nothing else is beside."""
-        started = time.perf_counter()
-        self.run()
-        return self.lanes / (time.perf_counter() - started)
+        """Trajectories a second in the best of three runs that nothing else is beside; its answers were asked for before, so that it is
+        compiled."""
+        return max(rates(interleaved({"alone": self.run}, 3, warm=False)["alone"], self.lanes))
+
+
+_Measured = tuple[Table, list[dict[str, Any]]]
+"""A table, and lines of the figures."""
 
 
 def measure(small: bool = False) -> Record:
     """Run the suite."""
     held = environment()
     size, on = _SMALL if small else _FULL, devices()
-    tables = [problem(precision, size, on) for problem in (_lorenz, _blow_up, _noise) for precision in size.precisions]
-    return Record("problems", small, tuple(tables), held)
+    tables: list[Table] = []
+    figures: list[dict[str, Any]] = []
+    for problem in (_lorenz, _blow_up, _noise):
+        for precision in size.precisions:
+            table, found = problem(precision, size, on)
+            tables.append(table)
+            figures += found
+    return Record("problems", small, (Table("Figures asked on two cores", FIGURES, tuple(figures)), *tables), held)
 
 
-def _lorenz(precision: Precision, size: _Size, on: list[Any]) -> Table:
+def _lorenz(precision: Precision, size: _Size, on: list[Any]) -> _Measured:
     """Lorenz's equations in 1,000 steps of one method."""
     rho = lorenz.draws(size.lorenz).astype(precision)
     truth = lorenz.reference(rho[: size.checked])
@@ -118,7 +129,7 @@ def _lorenz(precision: Precision, size: _Size, on: list[Any]) -> Table:
     contenders = {"kernel": on_devices(lorenz.by_kernel, rho, "the clock's Runge–Kutta step, in time")}
     if compiler() is not None:
         by_hand = SimdLorenz(rho, cores())
-        contenders["C, by hand"] = one(by_hand.run, by_hand.run, by_hand.lanes, HOW)
+        contenders[_C] = one(by_hand.run, by_hand.run, by_hand.lanes, HOW)
     if _installed("numba"):
         from benchmarks.peers import numba_lorenz
 
@@ -136,7 +147,7 @@ def _lorenz(precision: Precision, size: _Size, on: list[Any]) -> Table:
     return _measured(f"Lorenz at a fixed step, {precision}", contenders, lorenz.TOLERANCE[precision], size.rounds, asked)
 
 
-def _blow_up(precision: Precision, size: _Size, on: list[Any]) -> Table:
+def _blow_up(precision: Precision, size: _Size, on: list[Any]) -> _Measured:
     """Dates of doublings close to a blow-up, over software and in time."""
     law, clock = blow_up.LAW, blow_up.IN_THE_CLOCK
     drawn = law.draws(size.law).astype(precision)
@@ -191,7 +202,7 @@ def _blow_up(precision: Precision, size: _Size, on: list[Any]) -> Table:
 
     if compiler() is not None:
         by_hand = SimdLaw(law, drawn, precision, study.work, cores())
-        contenders["C, by hand, over software"] = _Contender(
+        contenders[_C] = _Contender(
             by_hand.run, by_hand.lanes, error(by_hand.answers()), blow_up.points(study), f"the kernel's points, {HOW}"
         )
     if _installed("numba"):
@@ -208,7 +219,7 @@ def _blow_up(precision: Precision, size: _Size, on: list[Any]) -> Table:
     return _measured(f"Close to a blow-up, {precision}", contenders, TOLERANCE[precision], size.rounds, asked)
 
 
-def _noise(precision: Precision, size: _Size, on: list[Any]) -> Table:
+def _noise(precision: Precision, size: _Size, on: list[Any]) -> _Measured:
     """A pace that wanders: an exact path and steps by tolerance, and steps of Euler and Maruyama."""
     given = noisy_law.given(size.noise, precision)
 
@@ -225,12 +236,12 @@ def _noise(precision: Precision, size: _Size, on: list[Any]) -> Table:
     exact, own = "an exact path on a grid, steps between its points by tolerance", "Euler–Maruyama, normals by counter"
     contenders = {
         "kernel": _fastest(in_batches(noisy_law.Kernel(precision), size.noise, exact)),
-        "kernel's random numbers": _fastest(in_batches(noisy_law.by_steps, size.noise, own)),
+        _SMALL_STEPS: _fastest(in_batches(noisy_law.by_steps, size.noise, own)),
     }
     if compiler() is not None:
         by_hand = SimdNoise(given, cores())
         how = f"Euler–Maruyama, xoroshiro128+ and normals of Box and Muller, {HOW}"
-        contenders["C, by hand"] = one(by_hand.run, by_hand.run(), how)
+        contenders[_C] = one(by_hand.run, by_hand.run(), how)
     if _installed("numba"):
         from benchmarks.peers import numba_noise
 
@@ -249,7 +260,7 @@ def _noise(precision: Precision, size: _Size, on: list[Any]) -> Table:
         "whichever is larger, of the months of progress without noise that x amounts to, both known exactly; what chance makes of so many "
         "trajectories is allowed for, three standard errors."
     )
-    return _measured(f"A pace that wanders, {precision}", contenders, noisy_law.TOLERANCE, size.rounds, asked)
+    return _measured(f"A pace that wanders, {precision}", contenders, noisy_law.TOLERANCE, size.rounds, asked, _SMALL_STEPS)
 
 
 def _tolerances(precision: Precision) -> tuple[float, ...]:
@@ -270,10 +281,13 @@ def _fastest(tried: Iterator[_Contender]) -> _Contender:
     return max(tried, key=_Contender.quick_rate)
 
 
-def _measured(title: str, contenders: Mapping[str, _Contender], matched: float, rounds: int, asked: str) -> Table:
-    """The table of some contenders, of which one is called "kernel", run in turn."""
+def _measured(
+    title: str, contenders: Mapping[str, _Contender], matched: float, rounds: int, asked: str, equal: str = "kernel"
+) -> _Measured:
+    """The table of some contenders, of which one is called "kernel", run in turn, and the line of the one that does what C by hand does,
+    in `equal` steps, beside that."""
     sys.stderr.write(f"problems: {title}\n")
-    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds)
+    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds, lasting=LASTING)
     taken = {name: rates(seconds[name], contender.lanes) for name, contender in contenders.items()}
     rows = []
     for name, contender in contenders.items():
@@ -294,4 +308,19 @@ def _measured(title: str, contenders: Mapping[str, _Contender], matched: float, 
     missing += ["a C compiler"] if compiler() is None else []
     if missing:
         notes.append(f"Not installed, and left out: {', '.join(missing)}.")
-    return Table(title, _COLUMNS, tuple(rows), tuple(notes))
+    return Table(title, _COLUMNS, tuple(rows), tuple(notes)), [
+        _by_hand(title, contenders, taken, matched, equal)
+    ] if _C in contenders else []
+
+
+def _by_hand(
+    title: str, contenders: Mapping[str, _Contender], taken: Mapping[str, list[float]], matched: float, equal: str
+) -> dict[str, Any]:
+    reach = contenders[equal].reaches(matched) and contenders[_C].reaches(matched)
+    found = ratio(taken[equal], taken[_C]) if reach else None
+    return {
+        "figure": f"{title}: {equal} / {_C}",
+        "measured": cell(found, "ratio"),
+        "asked": "≥ 0.7×, aim 0.85×",
+        "reached": None if found is None else found["median"] >= 0.7,
+    }

@@ -24,7 +24,7 @@ from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
 from benchmarks.studies import Precision
 from benchmarks.suites.kernels import draws
-from benchmarks.timing import Spread, interleaved, rates, ratio, spread
+from benchmarks.timing import LASTING, Spread, interleaved, rates, ratio, spread
 from kernels.lanes import sub_block
 from kernels.outcomes import Outcomes
 from kernels.study import Study
@@ -140,7 +140,7 @@ def _measured(precision: Precision, size: _Size, on: list[Any]) -> tuple[list[di
         if scales and problem.shows_cores:
             runs |= {f"{number} of {problem.name}": problem.bare.run.first(number) for number in (1, 2)}
     sys.stderr.write(f"roofline: all in turn, {precision}\n")
-    seconds = interleaved(runs, size.rounds)
+    seconds = interleaved(runs, size.rounds, lasting=LASTING)
     found = {_name(once): rates(seconds[_name(once)], once.work) for once, _ in pairs}
     ceilings = [
         {

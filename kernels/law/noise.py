@@ -23,9 +23,11 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from kernels.in_memory import in_memory
+from kernels.elementary import log, log1p
+from kernels.in_memory import kept_together
 from kernels.sampling.indexed import threefry
-from kernels.sampling.tails import Tail, nearer_tail, normal_magnitude
+from kernels.sampling.normals import normal_pair
+from kernels.sampling.tails import Tail, nearer_tail
 
 POINTS = 8
 """Points of the base grid a correlation time."""
@@ -33,22 +35,20 @@ _BREAKTHROUGHS = 1 << 8
 """What breakthroughs are addressed by; points of the path are by how often their grid was halved."""
 
 
-def _tails(path: tuple[jax.Array, jax.Array], index: jax.Array, what: int, like: jax.Array) -> tuple[Tail, Tail]:
-    """Two independent uniform numbers of the type of `like` at an address; `path` and `index`, whole numbers, are (lanes,)."""
-    # Random words are a hundred operations, which would be done again for each number that is made of them.
-    first, second = in_memory(threefry(path, index.astype(jnp.int32).astype(jnp.uint32), jnp.full(index.shape, what, jnp.uint32)))
-    return nearer_tail(first, like.dtype), nearer_tail(second, like.dtype)
+def _words(path: tuple[jax.Array, jax.Array], index: jax.Array, what: int) -> tuple[jax.Array, jax.Array]:
+    """Two random words at an address; `path` and `index`, whole numbers, are (lanes,)."""
+    # A hundred operations, which would be done again for each number that is made of them.
+    return kept_together(*threefry(path, index.astype(jnp.int32).astype(jnp.uint32), jnp.full(index.shape, what, jnp.uint32)))
 
 
 def _normal(path: tuple[jax.Array, jax.Array], index: jax.Array, what: int) -> jax.Array:
-    tail, _ = _tails(path, index, what, index)
-    high, low = normal_magnitude(tail.probability)
-    return jnp.where(tail.upper, high + low, -(high + low))
+    """A standard normal number at an address, of the type of `index`."""
+    return normal_pair(*_words(path, index, what), index.dtype)[0]
 
 
 def _exponential(tail: Tail) -> jax.Array:
     """−ln u, with all its digits at both ends."""
-    return -jnp.where(tail.upper, jnp.log1p(-tail.probability), jnp.log(tail.probability))
+    return -jnp.where(tail.upper, log1p(-tail.probability), log(tail.probability))
 
 
 @dataclass(frozen=True)
@@ -124,5 +124,5 @@ def breakthrough(path: tuple[jax.Array, jax.Array], number: jax.Array, rate: jax
 
     `path` is two of uint32 (lanes,), `rate` a month, `size` the mean in doublings. A rate of 0 gives +inf months.
     """
-    gap, jump = _tails(path, number, _BREAKTHROUGHS, rate)
+    gap, jump = (nearer_tail(word, rate.dtype) for word in _words(path, number, _BREAKTHROUGHS))
     return _exponential(gap) / rate, size * _exponential(jump)

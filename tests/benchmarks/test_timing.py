@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from benchmarks.timing import interleaved, rates, ratio, spread
@@ -12,6 +14,19 @@ def test_contenders_take_turns_after_a_turn_that_is_not_timed():
     seconds = interleaved({"a": lambda: turns.append("a"), "b": lambda: turns.append("b")}, rounds=2)
     assert turns == ["a", "b"] * 3
     assert [len(taken) for taken in seconds.values()] == [2, 2]
+
+
+def test_a_short_run_is_repeated_until_its_turn_has_lasted_and_counts_once():
+    turns: list[float] = []
+
+    def short() -> None:
+        turns.append(time.perf_counter())
+        time.sleep(0.02)
+
+    seconds = interleaved({"short": short}, rounds=2, lasting=0.1)["short"]
+    # Once untimed, then as often as are needed; a sleep may last longer than asked, but no shorter.
+    assert 5 <= len(turns) <= 1 + 2 * 5
+    assert all(0.02 <= taken < 0.1 for taken in seconds)
 
 
 def test_a_contender_may_measure_itself():

@@ -368,10 +368,11 @@ def test_dates_of_one_path_converge_with_order_one():
     for deviation in (0.3, 1.0):
         dates = found[:, deviations == deviation]
         inside = np.all(np.isfinite(dates), axis=0)
-        errors = [float(np.sqrt(np.mean((rough - dates[-1])[inside] ** 2))) for rough in dates[:-1]]
+        # Means, not their squares': of so many paths the few that pass last would decide those.
+        errors = [float(np.mean(np.abs(rough - dates[-1])[inside])) for rough in dates[:-1]]
         order = -np.polyfit(range(3), np.log2(errors), 1)[0]
         assert 0.9 <= order <= 1.3
-        assert errors[0] < 0.7 * deviation
+        assert errors[0] < 0.4 * deviation
 
 
 @pytest.mark.parametrize(
