@@ -20,7 +20,7 @@ from benchmarks.bare import Bare, Threads, Tiles, answers_of
 from benchmarks.laws import LAWS
 from benchmarks.record import Column, Table
 from benchmarks.show import cell
-from benchmarks.timing import LASTING, Spread, interleaved, rates, ratio, spread
+from benchmarks.timing import Rounds, Spread, interleaved, rates, ratio, spread
 from kernels.compiler import compiled
 from kernels.in_turn import in_turn
 from kernels.lanes import ALIKE_LANES, solved_alike, sub_block
@@ -89,7 +89,7 @@ class _Unaudited(TileProgram):
         return {}
 
 
-def steps(case: Case, draws: int, rounds: int, on: list[Any]) -> tuple[Table, dict[str, Spread]]:
+def steps(case: Case, draws: int, rounds: Rounds, on: list[Any]) -> tuple[Table, dict[str, Spread]]:
     """The table of a case; and how many times the whole takes what the final state does ("whole") and the bare kernel does ("bare")."""
     study = case.study
     blocks = max(1, draws // (len(on) * study.design.block))
@@ -102,7 +102,7 @@ def steps(case: Case, draws: int, rounds: int, on: list[Any]) -> tuple[Table, di
         _LAST: Tiles(study, blocks, on),
         _BARE: Bare(study, given, on),
     }
-    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds, lasting=LASTING)
+    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds)
     taken = {name: [one / contenders[name].lanes for one in values] for name, values in seconds.items()}
     rows: list[dict[str, Any]] = []
     before: list[float] | None = None

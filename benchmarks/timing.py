@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypedDict
 
 
@@ -27,23 +28,26 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(median=statistics.median(values), low=min(values), high=max(values), runs=len(values))
 
 
-LASTING = 0.25
-"""Seconds that a turn of a kernel or a peer lasts at least."""
+@dataclass(frozen=True)
+class Rounds:
+    """How many rounds of kernels and peers, and how many seconds a turn lasts at least."""
+
+    count: int
+    lasting: float = 0.25
 
 
-def interleaved(
-    contenders: Mapping[str, Callable[[], object]], rounds: int, warm: bool = True, lasting: float = 0.0
-) -> dict[str, list[float]]:
-    """Seconds that a run of each contender takes in each round, after one that does not count where it is to be `warm`; a run that is
-    shorter is repeated until so many seconds are over, and their mean is taken.
+def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int | Rounds, warm: bool = True) -> dict[str, list[float]]:
+    """Seconds that a run of each contender takes in each round, after one that does not count where it is to be `warm`: one run, or the
+    mean of as many as its turn has.
 
     One that measures itself returns its seconds as a float, and those are taken.
     """
+    turns = rounds if isinstance(rounds, Rounds) else Rounds(rounds, 0.0)
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(0 if warm else 1, rounds + 1):
+    for turn in range(0 if warm else 1, turns.count + 1):
         for name, contender in contenders.items():
             runs, taken, started = 0, 0.0, time.perf_counter()
-            while not runs or (turn and taken < lasting):
+            while not runs or (turn and taken < turns.lasting):
                 returned = contender()
                 runs, taken = runs + 1, time.perf_counter() - started
             if turn:

@@ -29,7 +29,7 @@ from benchmarks.show import cell
 from benchmarks.studies import Precision
 from benchmarks.suites.kernels import draws
 from benchmarks.suites.laws import SOLVERS, Candidate, Contender, best, columns, compared, diffrax_candidates, worst_error
-from benchmarks.timing import Spread, interleaved, rates, ratio, spread
+from benchmarks.timing import Rounds, Spread, interleaved, rates, ratio, spread
 from kernels.outcomes import Outcomes
 from kernels.program import TileProgram, TileShape
 from kernels.sampling import seed_key
@@ -66,7 +66,7 @@ class _Size:
     block: int
     blocks: int
     tiles: int
-    rounds: int
+    rounds: Rounds
     laws: int
 
     def cut(self, study: Study) -> Study:
@@ -74,8 +74,8 @@ class _Size:
         return replace(study, design=replace(study.design, block=self.block))
 
 
-_FULL = _Size(1 << 22, 1 << 20, 1 << 22, 1 << 15, 32, 1 << 16, 64, 16, 5, len(LAWS))
-_SMALL = _Size(1 << 12, 1 << 8, 1 << 6, 1 << 5, 8, 1 << 10, 1, 3, 1, 1)
+_FULL = _Size(1 << 22, 1 << 20, 1 << 22, 1 << 15, 32, 1 << 16, 64, 16, Rounds(5), len(LAWS))
+_SMALL = _Size(1 << 12, 1 << 8, 1 << 6, 1 << 5, 8, 1 << 10, 1, 3, Rounds(1, 0), 1)
 
 
 @dataclass(frozen=True)

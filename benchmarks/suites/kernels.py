@@ -29,7 +29,7 @@ from benchmarks.show import cell
 from benchmarks.steps import cases, steps
 from benchmarks.steps import figures as step_figures
 from benchmarks.studies import Precision, Time
-from benchmarks.timing import LASTING, Spread, interleaved, rates, ratio, spread
+from benchmarks.timing import Rounds, Spread, interleaved, rates, ratio, spread
 from kernels.outcomes import Outcomes
 
 MATCHED = {"float32": (2e-5, 1e-4), "float64": (1e-9, 1e-6)}
@@ -63,7 +63,7 @@ class _Size:
     blocked_peer: int
     checked: int
     blocks: int
-    rounds: int
+    rounds: Rounds
     cases: int
     stepped: int
     precisions: tuple[Precision, ...]
@@ -76,7 +76,7 @@ _FULL = _Size(
     blocked_peer=1 << 21,
     checked=1 << 15,
     blocks=16,
-    rounds=9,
+    rounds=Rounds(9),
     cases=3,
     stepped=1 << 18,
     precisions=("float32", "float64"),
@@ -88,7 +88,7 @@ _SMALL = _Size(
     blocked_peer=1 << 13,
     checked=1 << 11,
     blocks=1,
-    rounds=2,
+    rounds=Rounds(2, 0),
     cases=1,
     stepped=1,
     precisions=("float32",),
@@ -262,9 +262,9 @@ def _date_errors(found: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
     return {"date_error": float(errors.max()), "usual_error": float(np.quantile(errors, 0.999))}
 
 
-def _taken(contenders: Mapping[str, _Contender], rounds: int) -> dict[str, list[float]]:
+def _taken(contenders: Mapping[str, _Contender], rounds: Rounds) -> dict[str, list[float]]:
     """Trajectories a second of each contender in each round."""
-    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds, lasting=LASTING)
+    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds)
     return {name: rates(seconds[name], contender.lanes) for name, contender in contenders.items()}
 
 

@@ -27,7 +27,7 @@ from benchmarks.peers.c_library import HOW, compiler
 from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
 from benchmarks.studies import Precision
-from benchmarks.timing import LASTING, Spread, interleaved, rates, ratio, spread
+from benchmarks.timing import Rounds, Spread, interleaved, rates, ratio, spread
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 _COMPILED = (
@@ -53,14 +53,14 @@ class _Size:
     numba: int
     scipy: int
     checked: int
-    rounds: int
+    rounds: Rounds
     batches: tuple[int, ...]
     solvers: tuple[str, ...]
     laws: int
 
 
-_FULL = _Size(1 << 21, 1 << 18, (1 << 10, 1 << 13), 1 << 15, 1 << 15, 4, 32, 5, (512,), SOLVERS, len(LAWS))
-_SMALL = _Size(1 << 11, 1 << 11, (1 << 7,), 1 << 7, 1 << 9, 2, 16, 2, (64,), ("Tsit5",), 1)
+_FULL = _Size(1 << 21, 1 << 18, (1 << 10, 1 << 13), 1 << 15, 1 << 15, 4, 32, Rounds(5), (512,), SOLVERS, len(LAWS))
+_SMALL = _Size(1 << 11, 1 << 11, (1 << 7,), 1 << 7, 1 << 9, 2, 16, Rounds(2, 0), (64,), ("Tsit5",), 1)
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,10 @@ def best(tried: list[Contender], precision: Precision) -> Contender:
 
 
 def compared(
-    contenders: dict[str, Contender], precision: Precision, rounds: int
+    contenders: dict[str, Contender], precision: Precision, rounds: Rounds
 ) -> tuple[tuple[dict[str, Any], ...], dict[str, Spread | None], dict[str, list[float]]]:
     """Contenders in turn, the "kernel" among them: rows, its ratios to the others where both reach the matched error, and rates."""
-    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds, lasting=LASTING)
+    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds)
     taken = {name: rates(seconds[name], contender.lanes) for name, contender in contenders.items()}
     reached = {name: contender.reaches(precision) for name, contender in contenders.items()}
     ratios: dict[str, Spread | None] = {
@@ -282,7 +282,7 @@ def _off(size: _Size, on: list[Any]) -> Table:
     drawn = law.draws(size.straight)
     for precision in _PRECISIONS:
         whole, lone = (Bare(law.study(precision, model), drawn.astype(precision), on) for model in ("growth_law", "returns_law"))
-        seconds = interleaved({"whole": whole.run, "lone": lone.run}, size.rounds, lasting=LASTING)
+        seconds = interleaved({"whole": whole.run, "lone": lone.run}, size.rounds)
         taken = {name: rates(seconds[name], bare.lanes) for name, bare in (("whole", whole), ("lone", lone))}
         rows.append({"what": precision, "rate": spread(taken["whole"]), "lone": spread(taken["lone"]), "ratio": ratio(*taken.values())})
     columns = (

@@ -32,7 +32,7 @@ from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
 from benchmarks.studies import Precision
 from benchmarks.suites.laws import SOLVERS, worst_error
-from benchmarks.timing import LASTING, interleaved, rates, ratio, spread
+from benchmarks.timing import Rounds, interleaved, rates, ratio, spread
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 _C, _SMALL_STEPS = "C, by hand", "kernel's random numbers"
@@ -58,7 +58,7 @@ class _Size:
     lorenz_diffrax: int
     lorenz_numpy: int
     checked: int
-    rounds: int
+    rounds: Rounds
     batches: tuple[int, ...]
     law: int
     law_diffrax: int
@@ -69,8 +69,8 @@ class _Size:
     precisions: tuple[Precision, ...]
 
 
-_FULL = _Size(1 << 17, 1 << 13, 1 << 16, 32, 5, (64, 128, 512), 1 << 20, 1 << 13, 16, SOLVERS, 1 << 18, 1 << 14, _PRECISIONS)
-_SMALL = _Size(1 << 10, 1 << 7, 1 << 9, 8, 2, (64,), 1 << 11, 1 << 7, 4, ("Tsit5",), 1 << 12, 1 << 11, ("float32",))
+_FULL = _Size(1 << 17, 1 << 13, 1 << 16, 32, Rounds(5), (64, 128, 512), 1 << 20, 1 << 13, 16, SOLVERS, 1 << 18, 1 << 14, _PRECISIONS)
+_SMALL = _Size(1 << 10, 1 << 7, 1 << 9, 8, Rounds(2, 0), (64,), 1 << 11, 1 << 7, 4, ("Tsit5",), 1 << 12, 1 << 11, ("float32",))
 
 
 @dataclass(frozen=True)
@@ -282,12 +282,12 @@ def _fastest(tried: Iterator[_Contender]) -> _Contender:
 
 
 def _measured(
-    title: str, contenders: Mapping[str, _Contender], matched: float, rounds: int, asked: str, equal: str = "kernel"
+    title: str, contenders: Mapping[str, _Contender], matched: float, rounds: Rounds, asked: str, equal: str = "kernel"
 ) -> _Measured:
     """The table of some contenders, of which one is called "kernel", run in turn, and the line of the one that does what C by hand does,
     in `equal` steps, beside that."""
     sys.stderr.write(f"problems: {title}\n")
-    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds, lasting=LASTING)
+    seconds = interleaved({name: contender.run for name, contender in contenders.items()}, rounds)
     taken = {name: rates(seconds[name], contender.lanes) for name, contender in contenders.items()}
     rows = []
     for name, contender in contenders.items():

@@ -24,7 +24,7 @@ from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
 from benchmarks.studies import Precision
 from benchmarks.suites.kernels import draws
-from benchmarks.timing import LASTING, Spread, interleaved, rates, ratio, spread
+from benchmarks.timing import Rounds, Spread, interleaved, rates, ratio, spread
 from kernels.lanes import sub_block
 from kernels.outcomes import Outcomes
 from kernels.study import Study
@@ -72,13 +72,13 @@ class _Size:
     straight: int
     stepped: int
     ceiling: float
-    rounds: int
+    rounds: Rounds
     small: bool
     precisions: tuple[Precision, ...]
 
 
-_FULL = _Size(1 << 22, 1 << 17, 0.03, 7, False, ("float32", "float64"))
-_SMALL = _Size(1 << 12, 1 << 9, 0.001, 2, True, ("float32",))
+_FULL = _Size(1 << 22, 1 << 17, 0.03, Rounds(7), False, ("float32", "float64"))
+_SMALL = _Size(1 << 12, 1 << 9, 0.001, Rounds(2, 0), True, ("float32",))
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _measured(precision: Precision, size: _Size, on: list[Any]) -> tuple[list[di
         if scales and problem.shows_cores:
             runs |= {f"{number} of {problem.name}": problem.bare.run.first(number) for number in (1, 2)}
     sys.stderr.write(f"roofline: all in turn, {precision}\n")
-    seconds = interleaved(runs, size.rounds, lasting=LASTING)
+    seconds = interleaved(runs, size.rounds)
     found = {_name(once): rates(seconds[_name(once)], once.work) for once, _ in pairs}
     ceilings = [
         {
@@ -153,7 +153,7 @@ def _measured(precision: Precision, size: _Size, on: list[Any]) -> tuple[list[di
         for once, _ in pairs
     ]
     # Of two loops of a kind the faster is the ceiling.
-    reached = [{once.kind: 0.0 for once, _ in pairs} for _ in range(size.rounds)]
+    reached = [{once.kind: 0.0 for once, _ in pairs} for _ in range(size.rounds.count)]
     for once, _ in pairs:
         for highest, rate in zip(reached, found[_name(once)], strict=True):
             highest[once.kind] = max(highest[once.kind], rate)

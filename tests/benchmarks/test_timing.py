@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from benchmarks.timing import interleaved, rates, ratio, spread
+from benchmarks.timing import Rounds, interleaved, rates, ratio, spread
 
 
 def test_contenders_take_turns_after_a_turn_that_is_not_timed():
@@ -23,7 +23,7 @@ def test_a_short_run_is_repeated_until_its_turn_has_lasted_and_counts_once():
         turns.append(time.perf_counter())
         time.sleep(0.02)
 
-    seconds = interleaved({"short": short}, rounds=2, lasting=0.1)["short"]
+    seconds = interleaved({"short": short}, Rounds(2, 0.1))["short"]
     # Once untimed, then as often as are needed; a sleep may last longer than asked, but no shorter.
     assert 5 <= len(turns) <= 1 + 2 * 5
     assert all(0.02 <= taken < 0.1 for taken in seconds)
