@@ -19,6 +19,7 @@ from jax import lax
 
 from kernels.in_memory import in_memory
 from kernels.platform import platform
+from kernels.traced_once import traced_once
 
 
 class _Format(NamedTuple):
@@ -130,12 +131,14 @@ def _joined_logarithm(exponent: jax.Array, excess: jax.Array) -> jax.Array:
     return exponent * kind.log_2_high - ((half - (share * (half + series) + exponent * kind.log_2_low)) - excess)
 
 
+@traced_once
 def exponentials(z: jax.Array) -> tuple[jax.Array, jax.Array]:
     """e^z and e^z − 1 for z ≤ 0, each with all its digits, shape and type of `z` (float32 or float64)."""
     scale, grown = _reduced_exponential(z)
     return scale + scale * grown, scale * grown + (scale - 1)
 
 
+@traced_once
 def log_total(total: jax.Array, excess: jax.Array, close: jax.Array) -> jax.Array:
     """ln of `total` > 0, of which `excess` = total − 1 has all the digits where it is `close` to 1; shapes alike, float32 or float64."""
     exponent, unit = _exponent(jnp.where(close, 1 + excess, total))
@@ -157,6 +160,7 @@ def exp(z: jax.Array) -> jax.Array:
 
 
 @jax.custom_jvp
+@traced_once
 def _exp(z: jax.Array) -> jax.Array:
     scale, grown = _reduced_exponential(z)
     return jnp.where(scale < jnp.inf, scale + scale * grown, scale)
@@ -169,6 +173,7 @@ def _exp_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax
 
 
 @jax.custom_jvp
+@traced_once
 def exp2(z: jax.Array) -> jax.Array:
     """2^z, shape and type of `z` (float32 or float64): +inf from a factor of 2 below the largest number on, and 0 where it would be less
     than the smallest normal one."""
@@ -186,6 +191,7 @@ def _exp2_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[ja
 
 
 @jax.custom_jvp
+@traced_once
 def expm1(z: jax.Array) -> jax.Array:
     """e^z − 1, shape and type of `z` (float32 or float64), with all its digits near 0."""
     scale, grown = _reduced_exponential(z)
@@ -198,6 +204,7 @@ def _expm1_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[j
 
 
 @jax.custom_jvp
+@traced_once
 def log1p(y: jax.Array) -> jax.Array:
     """ln(1 + y), shape and type of `y` (float32 or float64), with all its digits near 0: −inf at −1, NaN below, +inf at +inf.
     Within a factor of 2 of the largest number it loses digits."""
@@ -220,6 +227,7 @@ def log(u: jax.Array) -> jax.Array:
 
 
 @jax.custom_jvp
+@traced_once
 def _log(u: jax.Array) -> jax.Array:
     exponent, unit = _exponent(u)
     found = _joined_logarithm(exponent, (0.5 * u) * unit - 1)

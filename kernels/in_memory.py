@@ -20,9 +20,14 @@ _Arrays = TypeVar("_Arrays")
 _in_registers = ContextVar("in_registers", default=False)
 
 
+def is_kept() -> bool:
+    """Whether arrays are kept in the program that is traced."""
+    return platform() == "cpu" and not _in_registers.get()
+
+
 def in_memory(arrays: _Arrays) -> _Arrays:
     """The same arrays, any tree of them, as something that on a CPU no loop may compute again. No number changes but by rounding."""
-    if _in_registers.get() or platform() != "cpu":
+    if not is_kept():
         return arrays
     barrier: Any = lax.optimization_barrier
     kept: _Arrays = barrier(arrays)
@@ -35,7 +40,7 @@ def kept_together(first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.A
     `in_memory` keeps each array by a loop of its own, so that what two are both made of is computed twice. As real and imaginary part they
     are one array, whose loop computes both.
     """
-    if _in_registers.get() or platform() != "cpu":
+    if not is_kept():
         return first, second
     if first.dtype == jnp.uint32:
         first, second = kept_together(*(lax.bitcast_convert_type(words, jnp.float32) for words in (first, second)))

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from kernels.law.research_input import log_ces
+from kernels.traced_once import traced_once
 
 
 class Tasks(NamedTuple):
@@ -29,6 +30,7 @@ class Tasks(NamedTuple):
     human: jax.Array
 
 
+@traced_once
 def log_joint_labour(tasks: Tasks, substitution: jax.Array, log_ai_labour: jax.Array) -> jax.Array:
     """ln Λ of the shares of tasks, κ and ln A, shapes broadcast."""
     partial = (tasks.automated > 0) & (tasks.human > 0)
@@ -38,6 +40,7 @@ def log_joint_labour(tasks: Tasks, substitution: jax.Array, log_ai_labour: jax.A
     return jnp.where(partial, mixed, jnp.where(tasks.human <= 0, log_ai_labour, 0))
 
 
+@traced_once
 def ramp(low: jax.Array, high: jax.Array, start: jax.Array, end: jax.Array, at: jax.Array, stretch: jax.Array) -> Tasks:
     """The tasks on `stretch` 0 (before the ramp), 1 (on it) or 2 (after it), which are smooth on each."""
     progress = jnp.where(stretch <= 0, 0, jnp.where(stretch >= 2, 1, (at - start) / (end - start)))
@@ -45,6 +48,7 @@ def ramp(low: jax.Array, high: jax.Array, start: jax.Array, end: jax.Array, at: 
     return Tasks(low + (high - low) * progress, (1 - high) + (high - low) * left)
 
 
+@traced_once
 def logistic(low: jax.Array, high: jax.Array, midpoint: jax.Array, width: jax.Array, at: jax.Array) -> Tasks:
     """The tasks by effective compute, shapes broadcast."""
     place = (at - midpoint) / width

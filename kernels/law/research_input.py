@@ -18,11 +18,13 @@ import jax
 import jax.numpy as jnp
 
 from kernels.elementary import exponentials, log_total
+from kernels.traced_once import traced_once
 
 _LIFTED = {"float32": (1e-30, 64.0, 1e-37), "float64": (1e-250, 500.0, 1e-305)}
 """The share below which one is lifted, by e to what power, and the least that counts."""
 
 
+@traced_once
 def log_ces(
     share: jax.Array, substitution: jax.Array, log_first: jax.Array, log_second: jax.Array, rest: jax.Array | None = None
 ) -> jax.Array:

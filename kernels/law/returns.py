@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from kernels.elementary import exp, expm1, log
+from kernels.traced_once import traced_once
 
 _LOG_2 = math.log(2)
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798)
@@ -43,6 +44,7 @@ def log_returns(form: str, difficulty: jax.Array, ceiling: jax.Array | None, lev
     raise ValueError(f"{form!r} is not a form of returns")
 
 
+@traced_once
 def _log_share(z: jax.Array, log_z: jax.Array) -> jax.Array:
     """ln(1 − e^(−z)), from ln z where z is small or has underflowed: ln z − z/2 + Σ B_2k z^(2k)/(2k·(2k)!) over k ≥ 1, B Bernoulli's."""
     square, series = z * z, jnp.zeros_like(z)
