@@ -44,7 +44,7 @@ _COSINE = {
 
 def _turned(word: jax.Array, dtype: DTypeLike) -> tuple[jax.Array, jax.Array]:
     """cos 2πv and sin 2πv of v = `word` · 2^−32, as `dtype`."""
-    # v is the nearest quarter of a turn (all ones round to none, which the sum of 32 bits makes of them) and a fraction, of either sign.
+    # v is the nearest quarter of a turn and a fraction of either sign. Close below a whole turn the sum wraps to quarter 0, which that is.
     quarter = (word + jnp.uint32(1 << 29)) >> jnp.uint32(30)
     fraction = (word << jnp.uint32(2)).astype(jnp.int32).astype(dtype) * jnp.asarray(2.0**-34, dtype)
     square = fraction * fraction

@@ -28,6 +28,7 @@ def test_the_known_dates_are_integrals_of_the_law():
             assert TRUTH[row, lane] == pytest.approx(float(date), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", [blow_up.LAW, blow_up.IN_THE_CLOCK], ids=["quadrature", "clock"])
 @pytest.mark.parametrize(("precision", "expected"), [("float32", 2e-5), ("float64", 1e-9)])
 def test_the_kernels(law, precision, expected):
@@ -36,6 +37,7 @@ def test_the_kernels(law, precision, expected):
     assert worst_error(found, blow_up.dates(drawn)) < expected
 
 
+@pytest.mark.slow
 def test_steps_are_those_of_the_solver():
     drawn = DRAWN[:, :64]
     steps = blow_up.clock_steps(blow_up.IN_THE_CLOCK.study("float64"), drawn)
@@ -54,6 +56,7 @@ def test_c_by_hand(precision, expected):
     assert worst_error(found, blow_up.dates(DRAWN.astype(precision))) < expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "tolerance", "expected"), [("float32", 1e-5, 5e-5), ("float64", 1e-10, 2e-9)])
 def test_numba(precision, tolerance, expected):
     law = pytest.importorskip("benchmarks.peers.numba_laws", exc_type=ModuleNotFoundError).NumbaLaw
@@ -68,6 +71,7 @@ def test_scipy(peer):
     assert 5 < solver.steps() < 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "tolerance", "expected"), [("float32", 1e-6, 5e-3), ("float64", 1e-10, 2e-9)])
 def test_diffrax(precision, tolerance, expected):
     in_time = pytest.importorskip("benchmarks.peers.diffrax_in_time", exc_type=ModuleNotFoundError).DiffraxInTime

@@ -56,6 +56,7 @@ def law_of(library, name, precision):
     return peer, scipy_laws.reference(law, drawn)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cuda_laws.LAWS)
 def test_laws(library, precision, name):
     peer, truth = law_of(library, name, precision)

@@ -52,6 +52,7 @@ def test_the_reference():
         np.testing.assert_allclose(truth[:, lane], found.y[:, -1], rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solved", [_kernel, _diffrax, _numba, _by_hand, numpy_lorenz.solved], ids=lambda solved: solved.__name__)
 @pytest.mark.parametrize(("precision", "expected"), [("float32", 2e-5), ("float64", 5e-12)])
 def test_errors(solved, precision, expected):

@@ -65,6 +65,7 @@ def _diffrax_tree(given):
     return Batches(peer.DiffraxNoise("VirtualBrownianTree"), given[:, :1024], jax.devices()[:1], 256).answers()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "solved", [_kernel, _by_steps, _by_hand, _numba, _diffrax, _diffrax_tree, numpy_noise.solved], ids=lambda one: one.__name__
 )

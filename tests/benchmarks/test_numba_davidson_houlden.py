@@ -16,6 +16,7 @@ def _oracle(priors):
     return np.array([[trajectory.succeeds(*window) for trajectory in runs] for window in WINDOWS])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_flags_equal_the_oracle(dtype):
     priors = draw_priors(2500, 41)
@@ -24,6 +25,7 @@ def test_flags_equal_the_oracle(dtype):
     assert np.count_nonzero(flags != _oracle(priors)) <= (0 if dtype == np.float64 else 1)
 
 
+@pytest.mark.slow
 def test_lanes_far_outside_the_priors():
     random = np.random.default_rng(42)
     speedup, returns = 10.0 ** random.uniform(-1.0, 2.0, 1000), 10.0 ** random.uniform(-0.5, 1.0, 1000)
@@ -31,6 +33,7 @@ def test_lanes_far_outside_the_priors():
     assert np.array_equal(peer.windows(*priors, dtype=np.float64), _oracle(priors))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", [1, 2, 3])
 def test_shares_do_not_matter(monkeypatch, shares):
     priors = draw_priors(20_001, 43)
@@ -38,6 +41,7 @@ def test_shares_do_not_matter(monkeypatch, shares):
     assert np.array_equal(peer.windows(*priors, dtype=np.float64), numpy_blocked.windows(*priors, dtype=np.float64))
 
 
+@pytest.mark.slow
 def test_no_lanes_give_no_flags():
     none = np.empty(0)
     assert peer.windows(none, none, none, none).shape == (4, 0)

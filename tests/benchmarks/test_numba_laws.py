@@ -14,6 +14,7 @@ from benchmarks.suites.laws import worst_error
 peer = pytest.importorskip("benchmarks.peers.numba_laws", exc_type=ModuleNotFoundError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
 @pytest.mark.parametrize("solver", ["Tsit5", "DOP853"])
 @pytest.mark.parametrize(("precision", "tolerance", "expected"), [("float32", 1e-6, 2e-4), ("float64", 1e-11, 1e-9)])
@@ -24,6 +25,7 @@ def test_answers(law, solver, precision, tolerance, expected):
     assert worst_error(found, reference(law, drawn)) < expected
 
 
+@pytest.mark.slow
 def test_a_tighter_tolerance_gives_a_smaller_error():
     law = LAWS[0]
     drawn = law.draws(16)
@@ -32,6 +34,7 @@ def test_a_tighter_tolerance_gives_a_smaller_error():
     assert errors[0] > 10 * errors[1] > 100 * errors[2] > 0
 
 
+@pytest.mark.slow
 def test_shares_do_not_matter(monkeypatch):
     law = LAWS[0]
     drawn = law.draws(101)
@@ -43,6 +46,7 @@ def test_shares_do_not_matter(monkeypatch):
     assert np.array_equal(found[0], found[2])
 
 
+@pytest.mark.slow
 def test_what_is_beyond_the_horizon_is_never_reached():
     law = replace(LAWS[0], fixed={"horizon": 12.0})
     found = peer.NumbaLaw(law, law.draws(64), "Tsit5", 1e-6).run()

@@ -34,6 +34,7 @@ def test_blocks_do_not_matter():
     assert np.array_equal(numpy_blocked.windows(*priors, dtype=np.float64), numpy_davidson_houlden.windows(*priors, dtype=np.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", [numpy_blocked, numpy_davidson_houlden], ids=lambda peer: peer.__name__.rsplit(".", 1)[1])
 def test_two_processes_give_the_same_flags(peer):
     priors = np.array(draw_priors(30_001, 13))

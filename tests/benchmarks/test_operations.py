@@ -143,6 +143,7 @@ def test_a_logarithm_of_our_own_is_what_it_is_made_of():
     assert found["multiply-adds"] > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_a_recursion_takes_one_division_a_step_and_an_exponential_of_our_own(precision):
     study = studies.study(precision, "recursion", Outcomes(doublings=studies.DATES))
@@ -154,6 +155,7 @@ def test_a_recursion_takes_one_division_a_step_and_an_exponential_of_our_own(pre
     assert study.work.steps <= found["divisions"] / bare.width <= study.work.steps + 4
 
 
+@pytest.mark.slow
 def test_steps_that_are_chosen_by_their_error_are_counted_in_each_trajectory():
     law = LAWS[3]
     study = law.study("float32")

@@ -39,6 +39,7 @@ def test_recursion_durations_against_a_search_on_a_fine_grid():
         assert found[lane] == pytest.approx(lengths.min(), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_continuous_dates():
     found = references.continuous_dates(PRIORS[:, :40], (8, 24))
     for lane, (speedup, *others) in enumerate(PRIORS.T[:40]):
@@ -53,6 +54,7 @@ def _slower(law, doublings, start):
     return law.log2_ratio(start + doublings) - law.log2_ratio(start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("doublings", [24, 80])
 def test_continuous_durations(doublings):
     lanes = 12 if doublings == 24 else 30

@@ -31,6 +31,7 @@ def test_draws_without_statistics_and_the_program_without_its_audit_are_those_of
     assert np.array_equal(np.asarray(outcomes).sum((0, 2)), np.asarray(expected["true"]).sum((0, 1, 3)))
 
 
+@pytest.mark.slow
 def test_the_bare_kernel_is_given_the_draws_of_the_program():
     study = cases()[0].study
     given = _parameters(study, 512)

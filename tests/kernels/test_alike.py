@@ -36,6 +36,7 @@ def test_parameters_without_ends_or_breadth_have_no_scale():
     assert ALONG[1](np.array([-3.0, 0.0, 3.0]), np).tolist() == [-1, 0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [1024, 4096, 16384])
 def test_the_order_is_that_of_the_steps(lanes):
     pilot = drawn(512)
@@ -49,6 +50,7 @@ def test_the_order_is_that_of_the_steps(lanes):
     assert ordered < 0.6 * as_drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [512, 16384])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.37, 1.0])
 def test_lanes_that_are_not_wanted_come_last_and_those_without_a_number_somewhere(lanes, share):

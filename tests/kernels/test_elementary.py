@@ -35,6 +35,7 @@ def _last_places(found: np.ndarray, exact: list[Any]) -> float:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(_ARGUMENTS))
 def test_within_two_units_in_the_last_place(name: str, precision: str) -> None:
@@ -68,6 +69,7 @@ def test_exponentials_and_the_logarithm_of_a_total_keep_their_digits(precision: 
         assert _last_places(total, logarithms) <= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_ends(precision: str) -> None:
     large = float(np.finfo(precision).max) / 2

@@ -132,6 +132,7 @@ def test_gradients_of_a_level_ceiling_with_the_geometric_convention() -> None:
     _compare("returns_law", {"ceiling": "level", "convention": "geometric"}, asked, ("returns", "distance_to_limits"), **RETURNS)
 
 
+@pytest.mark.slow
 def test_gradients_of_the_toy_model() -> None:
     parameters = ("papers_for_first_doubling", "paper_growth_factor", "initial_agis")
     asked = Outcomes(times=(6.1,), doublings=(0.5, 2.0, 3.3))
@@ -208,6 +209,7 @@ def test_gradients_of_the_growth_law(options: Any, parameters: Any) -> None:
     _compare("growth_law", options, Outcomes(times=(6.0, 11.0), doublings=(0.5, 5.0)), parameters, step, **LAW)
 
 
+@pytest.mark.slow
 def test_a_parameter_that_follows_another_moves_with_it() -> None:
     lanes = lanes_of("davidson_houlden_2025", {"boost": "code"}, {"initial_speedup": 8.3})
     asked = Outcomes(doublings=(12.0,), gradients=("initial_speedup", "gradual_boost_max"))
@@ -252,6 +254,7 @@ def test_counts_flags_and_diagnostics_have_no_gradients() -> None:
     assert gradients == ["d_date_of_doubling_8_d_ln_initial_speedup"]
 
 
+@pytest.mark.slow
 def test_without_gradients_it_is_plain_evaluation() -> None:
     model = models.get("toy_model")
     lanes = {key: jnp.asarray(value) for key, value in lanes_of("toy_model", {}, {}).items()}

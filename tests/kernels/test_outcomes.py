@@ -65,6 +65,7 @@ def test_numbers_of_one_trajectory() -> None:
     assert values["peak_pace"][0] == pytest.approx(3 / np.diff(run().times).min(), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_published_windows_are_truncated_whether_the_share_is_fixed_or_varies(precision: Any) -> None:
     # At a share of 0.4 thirty times the pace for four months are 99 doublings, not 100: a pace of 100 in 4 months exactly fails, 99 passes.

@@ -30,6 +30,7 @@ def test_edges_are_increasing_and_one_a_bin(scale: Any, per_octave: Any) -> None
     assert bins.edges[-1] == np.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("per_octave", [4, 32])
 def test_every_edge_begins_its_bin(scale: Any, per_octave: Any) -> None:

@@ -32,6 +32,7 @@ def test_reference_rows(name):
     assert [*result.dates, *result.levels, result.peak_pace] == pytest.approx([float(row[column]) for column in COLUMNS], rel=1e-10, abs=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toes", [0.3, 1.0])
 @pytest.mark.parametrize("returns", [1.3, 3.0])
 @pytest.mark.parametrize("convention", ["instantaneous", "geometric"])
@@ -72,6 +73,7 @@ def test_ces_input_cannot_pass_its_ceiling(share, substitution, limit):
     assert result.peak_pace * limit**toes == pytest.approx((1 - share) ** (toes / substitution), rel=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ceiling", ["linear", "level"])
 @pytest.mark.parametrize("research_input", ["labour", "ces"])
 def test_arrival_at_a_ceiling(ceiling, research_input):
@@ -142,6 +144,7 @@ def test_generations_at_constant_returns():
     assert solve(parameters, {"training": "generations"}, [], boundaries).levels == pytest.approx(wanted, rel=1e-11)
 
 
+@pytest.mark.slow
 def test_lag_does_not_hold_up_experiments():
     """Cobb–Douglas with γ = 1 and nearly no labour: software acts through experiments, which no training holds up."""
     parameters = {"labour_share": 1e-12, "experiment_efficiency": 1.0, "returns": 2e-12, "parallel_exponent": 0.8}

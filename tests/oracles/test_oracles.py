@@ -122,6 +122,7 @@ def test_the_vectorised_oracle_makes_the_decisions_of_the_scalar_one(retraining,
     assert success_fractions(draws, 3, retraining, boost, block=128) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retraining", ["none", "paper", "code"])
 @pytest.mark.parametrize("boost", ["none", "code", "paper_linear"])
 @pytest.mark.parametrize("constant_returns", [False, True])

@@ -126,6 +126,7 @@ def test_a_cube_keeps_the_date_and_no_number_depends_on_it(tmp_path, plain_store
     assert "start_date" not in sweep.open_cube(plain_store).attrs
 
 
+@pytest.mark.slow
 def test_a_finished_cube_takes_another_date(tmp_path, monkeypatch, plain_store, computed):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plain.toml").write_text(PLAIN)

@@ -62,6 +62,7 @@ def assert_refused(result, code, *parts):
 # --- run ---------------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_run_ends_with_the_results(place, plain_store):
     result = siesweep("run", "plain.toml", "--workers", 1)
     assert result.exit_code == 0, result.output
@@ -75,6 +76,7 @@ def test_run_ends_with_the_results(place, plain_store):
     assert "\x1b" not in result.output
 
 
+@pytest.mark.slow
 def test_the_same_command_again_returns_at_once(done, computed):
     before = contents(done / "results" / "plain.zarr")
     first, second = siesweep("run", "plain.toml"), siesweep("run", "plain.toml")
@@ -113,6 +115,7 @@ def test_changes_from_outside(place):
     assert not (place / "results").exists()
 
 
+@pytest.mark.slow
 def test_more_draws_extend(done, computed):
     assert siesweep("run", "plain.toml", "--draws", 1500, "--workers", 1).exit_code == 0
     assert computed == ["/4", "/5"]
@@ -122,6 +125,7 @@ def test_more_draws_extend(done, computed):
     )
 
 
+@pytest.mark.slow
 def test_an_interrupted_run(place, monkeypatch, computed):
     with monkeypatch.context() as patch:
         patch.setattr(CubeStore, "write_tile", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -182,6 +186,7 @@ def test_an_error_beyond_the_tolerance_shows_the_results_each_time(place):
         assert "exceeds the tolerance 1e-12" in result.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_disagreement_is_marked_and_no_error(done):
     number = "published.date_of_doubling_3={value = 1000.0, tolerance = 0.1, place = 'table 1'}"
     result = siesweep("run", "plain.toml", "--set", number)
@@ -272,6 +277,7 @@ def test_a_store_below_a_file(place):
     )
 
 
+@pytest.mark.slow
 def test_a_second_launcher(done):
     store = CubeStore(Folder(done / "results" / "plain.zarr"))
     store.set_attributes({"complete": False})

@@ -80,6 +80,7 @@ def test_a_cube_turns_back_into_its_config(folder):
     assert sweep.load("again.toml").fingerprint() == plain().fingerprint()
 
 
+@pytest.mark.slow
 def test_extend_needs_the_cube_alone(folder, computed):
     (folder / "plain.toml").unlink()
     done = invoke("extend", "plain.zarr", "--draws", "1300", "--workers", "1")
@@ -91,6 +92,7 @@ def test_extend_needs_the_cube_alone(folder, computed):
     assert "holds 1300 draws already" in done.stderr
 
 
+@pytest.mark.slow
 def test_verify_names_what_is_damaged_and_repairs_it(folder, plain_store, computed):
     assert "all is as it was written" in invoke("verify", "plain.zarr").stdout
     (folder / "plain.zarr" / "draws" / "initial_agis" / "c" / "2").unlink()
@@ -106,6 +108,7 @@ def test_verify_names_what_is_damaged_and_repairs_it(folder, plain_store, comput
     invoke("verify", "plain.zarr")
 
 
+@pytest.mark.slow
 def test_replay_prints_and_plots(folder):
     done = invoke("replay", "plain.zarr", "--index", "1000", "--plot", "path.png")
     assert "trajectory 1000 (draw 1000)" in done.stdout
@@ -116,6 +119,7 @@ def test_replay_prints_and_plots(folder):
     assert "the sweep has 1,024 trajectories" in invoke("replay", "plain.zarr", "--index", "1024", code=2).stderr
 
 
+@pytest.mark.slow
 def test_shards_and_merge(tmp_path, monkeypatch, plain_store):
     monkeypatch.chdir(tmp_path)
     Path("plain.toml").write_text(PLAIN)
@@ -135,6 +139,7 @@ def test_a_shard_that_is_none(folder, shard):
     assert "is not K/N with K from 1 to N, e.g. 1/4" in invoke("run", "plain.toml", "--shard", shard, code=2).stderr
 
 
+@pytest.mark.slow
 def test_own_code_comes_with_the_config_and_never_from_the_cube(tmp_path, monkeypatch, computed):
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(OWN)

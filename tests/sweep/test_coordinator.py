@@ -199,6 +199,7 @@ def test_a_run_stopped_before_its_statistics_goes_on(plain_store, tmp_path, monk
     assert_same_bits(tmp_path / "plain.zarr", plain_store)
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_its_last_write_is_not_taken_for_finished(plain_store, tmp_path, monkeypatch, computed):
     with monkeypatch.context() as patch:
         patch.setattr(CubeStore, "finish", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -443,6 +444,7 @@ def test_a_read_only_folder(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_tile_that_fails_leaves_the_others(plain_store, tmp_path, monkeypatch):
     store, compute, tried = tmp_path / "plain.zarr", tile_module.compute, []
 
@@ -464,6 +466,7 @@ def test_a_tile_that_fails_leaves_the_others(plain_store, tmp_path, monkeypatch)
     assert_same_bits(store, plain_store)
 
 
+@pytest.mark.slow
 def test_failed_trajectories_are_counted_and_never_dropped_silently(tmp_path, monkeypatch):
     evaluate = outcomes.evaluate
 
@@ -497,6 +500,7 @@ def test_an_error_beyond_the_tolerance_is_loud_each_time(tmp_path, computed):
     assert sweep.open_cube(store).attrs["numerical_error"] > 1e-12
 
 
+@pytest.mark.slow
 def test_float64_is_within_its_own_tolerance(tmp_path):
     cube = sweep.run(plain(sweep__precision="float64"), tmp_path / "plain.zarr", workers=1)
     assert cube["draws/date_of_doubling_3"].dtype == np.float64

@@ -38,6 +38,7 @@ def groups(cube):
     return {group.path: group.to_dataset(inherit=False) for group in cube.subtree}
 
 
+@pytest.mark.slow
 def test_it_is_what_open_cube_and_run_give(cube, toy_store):
     for other in (sweep.open_cube(toy_store), sweep.open_cube(str(toy_store)), sweep.run(toy(), toy_store)):
         xr.testing.assert_identical(cube, other.load())

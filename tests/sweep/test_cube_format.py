@@ -33,6 +33,7 @@ def extended(tmp_path_factory):
     return store
 
 
+@pytest.mark.slow
 def test_a_second_reader_reads_the_same(extended):
     cube = Cube(extended)
     for name, values in contents(extended).items():
@@ -46,6 +47,7 @@ def test_a_second_reader_reads_the_same(extended):
     assert cube.fingerprint() == cube.attributes["fingerprint"] == toy().fingerprint()
 
 
+@pytest.mark.slow
 def test_a_second_reader_finds_the_receipts_and_their_checksums(extended):
     cube, ours = Cube(extended), receipts(extended)
     theirs = cube.receipts()
@@ -62,6 +64,7 @@ def test_a_second_reader_finds_the_receipts_and_their_checksums(extended):
         assert google_crc32c.value(np.ascontiguousarray(draws).tobytes()) == line["crc"]["draws/date_of_doubling_3"]
 
 
+@pytest.mark.slow
 def test_the_page_names_every_array_and_attribute(extended):
     text = PAGE.read_text(encoding="utf-8")
     named = set(re.findall(r"`(?:[\w/]+/)?(\w+)`", text)) | set(re.findall(r"`(\w+)`", text))
@@ -76,6 +79,7 @@ def test_the_page_names_every_array_and_attribute(extended):
     } - named
 
 
+@pytest.mark.slow
 def test_a_cube_of_format_1_opens_for_ever(tmp_path):
     with zipfile.ZipFile(KEPT) as archive:
         archive.extractall(tmp_path)
@@ -93,6 +97,7 @@ def test_a_cube_of_format_1_opens_for_ever(tmp_path):
         assert found.outcomes[name] == pytest.approx(value, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_kept_cube_can_be_extended(tmp_path):
     with zipfile.ZipFile(KEPT) as archive:
         archive.extractall(tmp_path)

@@ -81,6 +81,7 @@ SAMPLES: dict[str, tuple[Scale, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("per_octave", [4, 32])
 def test_quantiles_are_within_the_width_of_a_bin(name, per_octave):

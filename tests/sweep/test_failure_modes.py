@@ -60,6 +60,7 @@ def test_every_paragraph_is_a_test():
         assert callable(getattr(importlib.import_module(f"tests.sweep.{module}"), name)), test
 
 
+@pytest.mark.slow
 def test_killed_while_the_store_is_made(tmp_path, plain_store):
     program = """if True:
         import os, sys
@@ -79,6 +80,7 @@ def test_killed_while_the_store_is_made(tmp_path, plain_store):
     assert_same_bits(store, plain_store)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["grow", "clear_status"])
 def test_killed_while_there_is_being_made_room(tmp_path, plain_store, monkeypatch, computed, moment):
     store = shutil.copytree(plain_store, tmp_path / "plain.zarr")
@@ -208,6 +210,7 @@ def test_a_batch_system_ends_the_job(tmp_path, plain_store):
     assert 2 <= len(receipts(store)) < 100
 
 
+@pytest.mark.slow
 def test_cells_that_are_done_are_shown(tmp_path, toy_store):
     """An interrupted sweep opens with allow_partial: cells that are done as they will be, the others missing."""
     store = tmp_path / "small.zarr"
@@ -268,6 +271,7 @@ def poison(monkeypatch, lost):
     monkeypatch.setattr(gradients, "evaluate", poisoned)
 
 
+@pytest.mark.slow
 def test_a_trajectory_that_fails_is_named(tmp_path, monkeypatch):
     from sweep.replay import replay
 
@@ -282,6 +286,7 @@ def test_a_trajectory_that_fails_is_named(tmp_path, monkeypatch):
     assert found.differing == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["all NaN", "all zero"])
 def test_tiles_of_nothing_are_tiles(tmp_path, monkeypatch, computed, kind):
     """What zarr takes for empty is written, survives, and is not computed again."""

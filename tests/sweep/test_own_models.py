@@ -62,6 +62,7 @@ def refused(place, code, reference="mine.py:Mine"):
 # --- like ours ---------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_template_has_its_closed_form():
     factor, n = np.array([0.9, 1.3]), np.arange(1, 11)
     found = sweep.simulate(SLOWING, {"slowing_factor": factor, "initial_doubling_time": 3, "horizon": 1000}, doublings=10)
@@ -86,6 +87,7 @@ def test_the_schema_knows_the_keys_of_the_template():
     assert (TEMPLATE / "../siesweep.schema.json").is_file()
 
 
+@pytest.mark.slow
 def test_the_commands_do_with_it_what_they_do_with_ours(place, plain_store):
     result = siesweep("run", place / "plain.toml", "-o", place / "own.zarr", "--workers", 1)
     assert result.exit_code == 0, result.output
@@ -99,6 +101,7 @@ def test_the_commands_do_with_it_what_they_do_with_ours(place, plain_store):
     assert "The toy model again" in shown.stdout
 
 
+@pytest.mark.slow
 def test_a_module_that_python_imports(place, monkeypatch, plain_store):
     monkeypatch.syspath_prepend(place)
     (place / "own_package").mkdir()
@@ -167,6 +170,7 @@ def test_options_and_dataclasses_in_the_file(place):
 # --- whose code it is --------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_changed_code_is_other_code(place, computed):
     spec = load(place / "plain.toml")
     sweep.run(spec, place / "own.zarr", workers=1)

@@ -28,6 +28,7 @@ def address(request, tmp_path):
     return f"icechunk+{folder}/versions" if "repository" in request.param else f"{folder}/plain.zarr"
 
 
+@pytest.mark.slow
 def test_an_interrupted_one_goes_on(address, plain_store, computed):
     def interrupt(state):
         if state.tiles_done == 2:
@@ -47,6 +48,7 @@ def test_an_interrupted_one_goes_on(address, plain_store, computed):
     assert_same_cubes(address, plain_store)
 
 
+@pytest.mark.slow
 def test_a_finished_one_returns_at_once_and_is_extended(address, tmp_path, computed):
     sweep.run(plain(), address, workers=1)
     place = place_of(address)
@@ -60,6 +62,7 @@ def test_a_finished_one_returns_at_once_and_is_extended(address, tmp_path, compu
     assert_same_cubes(address, tmp_path / "once.zarr")
 
 
+@pytest.mark.slow
 def test_a_second_launcher_is_refused(address):
     refused = []
 

@@ -36,6 +36,7 @@ def test_it_has_the_bits_of_the_cube(toy_store):
             assert 2.5 < reached < 4 or found.doublings[found.times > found.outcomes["date_of_doubling_3"]][0] > 3
 
 
+@pytest.mark.slow
 def test_a_difference_is_seen(toy_store, tmp_path):
     import zarr
 
@@ -51,6 +52,7 @@ def test_an_index_beyond_the_sweep(toy_store, index):
         replay(Folder(toy_store), index)
 
 
+@pytest.mark.slow
 def test_a_cube_without_draws(tmp_path):
     sweep.run(plain(store__draws="none"), tmp_path / "plain.zarr", workers=1)
     found = replay(Folder(tmp_path / "plain.zarr"), 1000)

@@ -70,6 +70,7 @@ def test_every_statistic_of_a_sweep_without_axes(study):
     assert [row.value for row in found[3:]] == group["quantile_value"].values.tolist()
 
 
+@pytest.mark.slow
 def test_results_are_printed_without_what_takes_long_to_import(plain_store):
     program = f"""
 import sys

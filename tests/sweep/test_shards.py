@@ -82,6 +82,7 @@ def test_a_whole_run_goes_on_where_shards_stopped(plain_store, tmp_path, compute
     assert_same_bits(store, plain_store)
 
 
+@pytest.mark.slow
 def test_shards_extend_together(tmp_path, computed):
     store, once = tmp_path / "plain.zarr", tmp_path / "once.zarr"
     sweep.run(plain(), store, workers=1)
@@ -94,6 +95,7 @@ def test_shards_extend_together(tmp_path, computed):
     assert_same_bits(store, once)
 
 
+@pytest.mark.slow
 def test_an_interrupted_shard_goes_on(plain_store, tmp_path, computed):
     def interrupt(state):
         raise KeyboardInterrupt
@@ -117,6 +119,7 @@ def all_tiles(tmp_path, monkeypatch, computed):
     assert len(computed) == 4
 
 
+@pytest.mark.slow
 def test_a_shard_waits_for_one_that_finishes(all_tiles, plain_store, monkeypatch):
     begun, waited_for, told = threading.Event(), threading.Event(), []
 
@@ -141,6 +144,7 @@ def test_a_shard_waits_for_one_that_finishes(all_tiles, plain_store, monkeypatch
     assert_same_bits(all_tiles, plain_store)
 
 
+@pytest.mark.slow
 def test_a_shard_finishes_what_one_leaves_that_dies_while_it_finishes(all_tiles, plain_store):
     with ExitStack() as other:
         other.enter_context(ledger.hold(Folder(all_tiles)))
@@ -148,6 +152,7 @@ def test_a_shard_finishes_what_one_leaves_that_dies_while_it_finishes(all_tiles,
     assert_same_bits(all_tiles, plain_store)
 
 
+@pytest.mark.slow
 def test_a_shard_beside_its_like_is_refused(tmp_path):
     store = tmp_path / "plain.zarr"
 

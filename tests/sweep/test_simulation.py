@@ -151,6 +151,7 @@ def test_the_toy_model_in_closed_form(growth):
     np.testing.assert_allclose(found["doublings"].values[inside], at_knots[inside], rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("returns", "exponent"), [(0.7, 1.0), (1.0, 0.5), (3.0, 1.0), (3.0, 0.3)])
 def test_the_returns_law_in_closed_form(returns, exponent):
     """dx/dt = 2^(ax)/T0 with a = λ(1 − 1/r): x blows up, grows exponentially or as a logarithm."""

@@ -87,6 +87,7 @@ def test_it_is_zarr_version_3(store):
     assert formats == {3}
 
 
+@pytest.mark.slow
 def test_tiles_own_whole_chunks(store, plan):
     """No chunk is written by two chains of tiles, and each by one."""
     chains = {tile.name: number for number, chain in enumerate(plan.chains()) for tile in chain}
@@ -101,6 +102,7 @@ def test_tiles_own_whole_chunks(store, plan):
     assert {name: found for name, found in writers.items() if len(found) != 1} == {}
 
 
+@pytest.mark.slow
 def test_what_is_written_is_what_the_tile_computed(store, plan):
     tiles = list(plan.tiles())
     assert any(tile.cells < plan.policy.shape().cells for tile in tiles)
@@ -137,6 +139,7 @@ def test_what_is_written_is_what_the_tile_computed(store, plan):
         np.testing.assert_array_equal(held[f"/partials/histogram_{label.name}"][0, 0], total)
 
 
+@pytest.mark.slow
 def test_empty_chunks_are_written(store, plan):
     for tile in plan.tiles():
         store.write_tile(plan, tile, made_up(plan, tile, empty=True))
@@ -154,6 +157,7 @@ def test_a_tile_can_be_written_again(store, plan):
     assert store.write_tile(plan, tile, made_up(plan, tile, seed=1)) == first
 
 
+@pytest.mark.slow
 def test_growing_keeps_what_is_there(tmp_path):
     short = make_plan(toy(draws=700), 1, TilePolicy((2, 3), 2))
     store = create(tmp_path / "small.zarr", short)

@@ -90,6 +90,7 @@ def test_what_is_found_is_told_once_and_kept_for_the_next_run(long, measured, tm
     assert chosen(program(other), other, jax.devices()[0]) is None
 
 
+@pytest.mark.slow
 @cpu
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "3", '{"lanes": 3}', '{"lanes": "512"}', '{"lanes": 65536}', '{"lanes": [512]}', "\x00"]

@@ -43,6 +43,7 @@ def flipped(file, place=-1):
     file.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_whole_store_is_whole(toy_store):
     found = verified(toy_store)
     assert found.damage == ()
@@ -83,6 +84,7 @@ def test_an_array_whose_metadata_are_gone(copied, toy_store, computed):
     assert_same_bits(copied, toy_store)
 
 
+@pytest.mark.slow
 def test_statistics_that_are_damaged_are_made_again_without_a_tile(copied, toy_store, computed):
     file = next(path for path in sorted((copied / "statistics/probability/c").rglob("*")) if path.is_file())
     file.write_bytes(b"torn")
@@ -93,6 +95,7 @@ def test_statistics_that_are_damaged_are_made_again_without_a_tile(copied, toy_s
     assert_same_bits(copied, toy_store)
 
 
+@pytest.mark.slow
 def test_what_is_withdrawn_is_not_open_as_if_it_were_whole(copied):
     chunk_of(copied, "partials/valid", 1, 0, 1, 0).unlink()
     withdraw(Folder(copied), toy(), verified(copied))
@@ -101,6 +104,7 @@ def test_what_is_withdrawn_is_not_open_as_if_it_were_whole(copied):
     assert verified(copied).missing == 1
 
 
+@pytest.mark.slow
 def test_killed_while_receipts_are_withdrawn(copied, monkeypatch):
     chunk_of(copied, "partials/valid", 1, 0, 1, 0).unlink()
     found = verified(copied)
@@ -118,6 +122,7 @@ def test_an_unfinished_store_is_verified_as_far_as_it_is(tmp_path):
     assert (found.tiles, found.missing, found.damage) == (2, 2, ())
 
 
+@pytest.mark.slow
 def test_receipts_of_every_part_are_held_against_it(copied, monkeypatch):
     """A receipt that does not speak of an array that its tile writes is no proof of it."""
     from tests.sweep.studies import records, rewrite

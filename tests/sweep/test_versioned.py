@@ -66,6 +66,7 @@ def test_it_has_the_bits_of_a_local_sweep(address, toy_store):
     assert verify(place_of(address), spec_of(place_of(address))).damage == ()
 
 
+@pytest.mark.slow
 def test_every_receipt_is_in_the_commit_of_its_tile(finished, plain_store):
     assert_same_cubes(finished, plain_store)
     receipts = ledger.read(place_of(finished)).receipts
@@ -121,6 +122,7 @@ def test_what_it_was_is_still_there_when_it_is_extended(finished, tmp_path):
     assert xr.open_zarr(held, group="draws", consolidated=False).sizes["draw"] == 1024
 
 
+@pytest.mark.slow
 def test_killed_between_the_commit_and_the_receipt(address, plain_store, computed, monkeypatch):
     class Killed(BaseException):
         pass
@@ -144,6 +146,7 @@ def test_killed_between_the_commit_and_the_receipt(address, plain_store, compute
     assert_same_cubes(address, plain_store)
 
 
+@pytest.mark.slow
 def test_killed_while_a_tile_is_written(address, plain_store, computed, monkeypatch):
     """What was not committed is as if it never was, also where nothing could be committed at the end."""
     from sweep.places.versioned import Versioned
@@ -169,6 +172,7 @@ def test_killed_while_a_tile_is_written(address, plain_store, computed, monkeypa
     assert_same_cubes(address, plain_store)
 
 
+@pytest.mark.slow
 def test_interrupted_behind_a_commit(address, plain_store, computed, monkeypatch):
     from sweep.places.versioned import Versioned
 
@@ -192,6 +196,7 @@ def test_interrupted_behind_a_commit(address, plain_store, computed, monkeypatch
     assert_same_cubes(address, plain_store)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_written(address, plain_store):
     def take_away(state):
         if state.tiles_done == 1:
@@ -254,6 +259,7 @@ def chunks(address):
     return sorted((path_of(address) / "repository" / "chunks").iterdir(), key=lambda file: (-file.stat().st_size, file.name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["changed", "torn", "gone"])
 def test_damage_is_repaired(finished, tmp_path, plain_store, computed, how):
     address = copied(finished, tmp_path)

@@ -161,6 +161,7 @@ def fastest(dates: np.ndarray, grid: np.ndarray, amount: float) -> np.ndarray:
         return np.nanmin(dates[apart:] - dates[:-apart], axis=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pace", [0.25, 2.0])
 def test_the_fastest_window_between_breakthroughs_of_an_even_pace(pace):
     amounts, lanes = (0.5, 2.0, 5.0, 9.0), 60

@@ -23,6 +23,7 @@ def _exact(form: Any, beta: Any, limit: Any, x: Any) -> Any:
     return beta * (1 - 2**-limit) * mp.log((2 ** (limit - x) - 1) / (2**limit - 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["constant", "linear", "log_distance", "level"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-6)])
 def test_forms_against_their_equations(form: Any, dtype: Any, tolerance: Any) -> None:

@@ -82,6 +82,7 @@ def test_every_published_number_of_one_trajectory_is_checked() -> None:
     assert {name for name in ROWS if not name.startswith("P_")} - NOT_A_TRAJECTORY == CASES.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("name", CASES)
 def test_published_number(name: Any, precision: Any) -> None:
@@ -134,6 +135,7 @@ def _oracle(values: Any, convention: Any, retraining: Any, boost: Any, constant:
 TIMES = (0.0, 3.0, 12.0, 24.0, 36.0, 48.0, 90.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("convention", "retraining", "boost", "constant"),
     # Every option in the quick ones; every combination in all.

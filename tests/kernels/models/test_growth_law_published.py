@@ -153,6 +153,7 @@ def test_published_numbers(row: dict[str, str]) -> None:
     assert _found(row) == pytest.approx(value, **bounds)
 
 
+@pytest.mark.slow
 def test_stepping_on_toes_draws_trajectories_toward_returns_of_one() -> None:
     """Footnote 27: with both high and low returns, a lower exponent is closer to the exponential."""
     returns, exponents = (grid.ravel() for grid in np.meshgrid([0.5, 0.7, 1.2, 3.0], [1.0, 0.6, 0.3, 0.15], indexing="ij"))

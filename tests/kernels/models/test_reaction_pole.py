@@ -53,6 +53,7 @@ def test_whether_there_is_a_pole(pair, ours, oracle):
     assert highest * LAW["recent_doubling_time"] == pytest.approx(expected.peak_pace, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", [pair for pair, has_pole in POLES.items() if has_pole])
 def test_policy_stands_still_at_the_pole(pair, oracle):
     """The last doublings follow one another as without any policy, each 2^(−φ) times as long: P no longer moves."""
@@ -60,6 +61,7 @@ def test_policy_stands_still_at_the_pole(pair, oracle):
     assert (late[2] - late[1]) / (late[1] - late[0]) == pytest.approx(2 ** (-4 * EXPONENT), rel=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", [pair for pair, has_pole in POLES.items() if not has_pole])
 def test_without_a_pole_the_pace_falls_from_its_peak(pair, oracle):
     first, last = oracle[pair].levels

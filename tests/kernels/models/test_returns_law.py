@@ -51,6 +51,7 @@ def _date(ceiling: Any, returns: Any, exponent: Any, limit: Any, x: Any, first: 
     return mpf(first) * limit * mp.quad(integrand, breaks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("returns", "ratio", "days"),
     [(0.7, 1.345900, (30.44, 40.97, 55.14, 74.21, 99.88)), (3.0, 0.629961, (30.44, 19.17, 12.08, 7.61, 4.79))],
@@ -68,6 +69,7 @@ def test_a_factor_of_32_takes_300_days() -> None:
     assert ask(NAME, GEOMETRIC, lambda s, p: s.dates((5.0,)), returns=0.7)[0, 0] * MONTH == pytest.approx(300.6, abs=0.05)
 
 
+@pytest.mark.slow
 def test_doublings_a_year_of_a_fizzle_that_starts_at_three_days() -> None:
     given = {"initial_doubling_time": 3 / MONTH, "returns": 0.9}
     made = ask(NAME, GEOMETRIC, lambda s, p: s.levels((12.0, 24.0, 36.0))[0], **given)[:, 0]

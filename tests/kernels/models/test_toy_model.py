@@ -18,6 +18,7 @@ def _date(level: int, solution: Any, parameters: Any) -> Any:
     return solution.dates((float(level),))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize(("growth", "months"), [(3.0, (2, 3, 4.5)), (1.5, (2, 1.5, 1.125)), (2.0, (2, 2, 2))])
 def test_months_of_the_first_doublings(growth: Any, months: Any, precision: Any) -> None:

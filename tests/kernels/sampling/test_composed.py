@@ -70,6 +70,7 @@ def test_a_mixture_of_one_family_is_that_family() -> None:
     assert relative_error(ours, expected, bits, jnp.float64) < 1e-10
 
 
+@pytest.mark.slow
 def test_a_mixtures_values_have_its_distribution_function() -> None:
     """F(Q(u)) = u with F from SciPy, near the density's error: far components, and a gap with almost nothing in it."""
     bits = words(5_000)
@@ -84,6 +85,7 @@ def test_a_mixtures_values_have_its_distribution_function() -> None:
     np.testing.assert_allclose(single, values, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_atoms_of_a_mixture_are_placed_exactly(dtype: type) -> None:
     ours = Mixture((Constant(1.0), Uniform(2.0, 3.0), Discrete((2.5, 7.0), (1.0, 1.0))), (0.1, 0.6, 0.3))
@@ -118,6 +120,7 @@ def test_truncated_mixture_against_integration() -> None:
     np.testing.assert_allclose(areas, (grid + 0.5) / 2**32, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ours", [Beta(0.5, 2.0), Mixture((Normal(0.0, 1.0), Constant(0.5)), (1.0, 1.0)), Truncated(Normal(0.0, 1.0), -1.0, 2.0)]
 )

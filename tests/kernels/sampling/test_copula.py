@@ -20,6 +20,7 @@ def test_the_factor_reproduces_the_correlations() -> None:
     assert np.all(np.triu(factor, 1) == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 1e-6), (jnp.float64, 2e-13)])
 def test_tails_after_correlation_against_scipy(dtype: type, tolerance: float) -> None:
     """To |z| = 6.4, the farthest that one parameter's 32 bits reach; sums that go beyond it stay within twice that error."""

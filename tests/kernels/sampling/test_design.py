@@ -112,6 +112,7 @@ def test_float64_draws_are_the_same_draws(sampler: str) -> None:
         np.testing.assert_allclose(single[name], values, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_seeds_replicates_and_dimensions_give_different_draws(sampler: str) -> None:
     design = Design(sampler, 8, 512, THREE)
@@ -124,6 +125,7 @@ def test_seeds_replicates_and_dimensions_give_different_draws(sampler: str) -> N
         assert np.abs(np.corrcoef(parts) - np.eye(48)).max() < 0.65
 
 
+@pytest.mark.slow
 def test_constants_take_no_bits_and_change_no_dimension() -> None:
     with_constant, without = (Design("sobol", 4, 64, (("k", k), ("x", Uniform(0.0, 1.0)))) for k in (Constant(2.0), Uniform(1.0, 3.0)))
     one, other = (draw_all(design, np.arange(64), jnp.float32) for design in (with_constant, without))

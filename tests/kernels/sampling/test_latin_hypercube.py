@@ -41,6 +41,7 @@ def test_permutations_move_every_pair_evenly(bits: int) -> None:
         assert stats.chisquare(counts[used], expected[used]).pvalue > 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("replicates", "block"), [(1, 1), (1, 64), (16, 16), (16, 256), (8, 4096)])
 def test_every_block_and_every_replicate_in_it_is_a_latin_hypercube(replicates: int, block: int) -> None:
     draw = jnp.arange(3 * block, dtype=jnp.uint32)

@@ -44,6 +44,7 @@ CLOSED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ours", "theirs", "scale"), CLOSED, ids=lambda value: repr(value)[:40])
 def test_quantiles_against_scipy(ours: Distribution, theirs: object, scale: float) -> None:
     bits = words()
@@ -66,6 +67,7 @@ def test_host_functions_against_scipy(ours: Distribution, theirs: stats.rv_conti
     assert ours.support == pytest.approx(theirs.support())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ours", "theirs", "scale"), CLOSED, ids=lambda value: repr(value)[:40])
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
@@ -81,6 +83,7 @@ def test_quantiles_rise_and_stay_within_the_support(ours: Distribution, theirs: 
         assert values.max() <= high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ours", "theirs", "scale"), CLOSED, ids=lambda value: repr(value)[:40])
 def test_means(ours: Distribution, theirs: stats.rv_continuous, scale: float) -> None:
     """The mean over a midpoint grid of u; what is left out beyond the grid is bounded by the closed form of the tail's share."""

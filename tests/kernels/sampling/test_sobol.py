@@ -55,6 +55,7 @@ def test_reversal(word: int) -> None:
     assert int(reverse_bits(jnp.uint32(word))) == int(f"{word:032b}"[::-1], 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("log2_points", [1, 4, 7, 10])
 def test_each_replicate_stays_a_net(log2_points: int) -> None:
     """In one dimension, and in the first two together: one point in every elementary interval of volume 1/n."""
@@ -111,6 +112,7 @@ def by_hand(key: jax.Array, draw: int, dimension: int, replicates: int) -> int:
     return int(f"{word & 0xFFFFFFFF:032b}"[::-1], 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [0, (1 << 18) - 32, 1 << 31])
 def test_bits_are_those_by_hand_for_near_and_far_points(start: int) -> None:
     """Alone or in rows of a point's replicates: below 2^16 points and beyond, and across."""

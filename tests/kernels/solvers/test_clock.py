@@ -220,6 +220,7 @@ def test_a_pause() -> None:
     assert _ended_in_time(track)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tolerance", "steps"), [(1e-6, 200), (1e-10, 200), (1e-13, 400)])
 def test_a_crossing_is_found_and_stepped_on(tolerance: Any, steps: Any) -> None:
     """x + 1 = e^(at) to 3, and √3·e^(at/2) from there on."""
@@ -322,6 +323,7 @@ def test_order_through_arrival(order: Any, tolerances: Any) -> None:
     assert _fitted(errors, steps) > order - 1.5, (errors, steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_a_pace_is_first_met_on_a_wave_between_two_steps_though_a_later_one_is_higher(precision: Any) -> None:
     def log_pace(month: Any, xp: Any = math) -> Any:

@@ -84,6 +84,7 @@ def test_a_ceiling_stops_software_within_a_step() -> None:
     assert np.all(np.isinf(dates[2]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("horizon", [12.0, 100.0])
 def test_shortest_windows_by_brute_force(horizon: Any) -> None:
     amounts = (0.5, 1.0, 2.3, 3.0, 4.75)
@@ -127,6 +128,7 @@ def test_paces_and_the_end_of_the_loop() -> None:
     np.testing.assert_array_equal(cut, [False, False, False])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_loop_that_ends_with_the_longest_lane_finds_the_same(cut: bool) -> None:
     rows = np.concatenate([DURATIONS, np.full((25, 3), 4.0)])

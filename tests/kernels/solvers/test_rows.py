@@ -9,6 +9,7 @@ import pytest
 from kernels.solvers.rows import at_places, count_before, places
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 2, 7, 8, 9, 100])
 @pytest.mark.parametrize("strictly", [True, False])
 def test_entries_before_a_key_are_counted_as_by_looking_at_all(steps: int, strictly: bool) -> None:

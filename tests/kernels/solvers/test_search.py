@@ -20,6 +20,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_secants_converge_faster_than_halving(name: Any) -> None:
     with jax.enable_x64(True):

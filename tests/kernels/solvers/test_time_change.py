@@ -27,6 +27,7 @@ def _boost(linear: Any, dtype: Any = jnp.float64) -> Any:
     return GradualBoost(start, end, duration, linear)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("linear", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-6)])
 def test_the_calendar_inverts_the_clock(linear: Any, dtype: Any, tolerance: Any) -> None:

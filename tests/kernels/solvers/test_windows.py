@@ -27,6 +27,7 @@ def test_a_step_over_which_software_stands_still_is_shared_by_nothing() -> None:
     np.testing.assert_array_equal(share, [0, 0, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("amount", [0.5, 1.0, 2.5, 4.0, 7.0])
 def test_the_fastest_window_lies_in_its_steps(amount: float) -> None:
     rises = np.diff(LEVELS)
