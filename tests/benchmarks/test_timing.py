@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from benchmarks.timing import Rounds, interleaved, rates, ratio, spread
@@ -16,17 +14,21 @@ def test_contenders_take_turns_after_a_turn_that_is_not_timed():
     assert [len(taken) for taken in seconds.values()] == [2, 2]
 
 
-def test_a_short_run_is_repeated_until_its_turn_has_lasted_and_counts_once():
-    turns: list[float] = []
+def test_a_short_run_is_repeated_until_its_turn_has_lasted_and_counts_once(monkeypatch):
+    now, turns = 0.0, []
 
-    def short() -> None:
-        turns.append(time.perf_counter())
-        time.sleep(0.02)
+    def takes(seconds):
+        def run():
+            nonlocal now
+            now += seconds
+            turns.append(seconds)
 
-    seconds = interleaved({"short": short}, Rounds(2, 0.1))["short"]
-    # Once untimed, then as often as are needed; a sleep may last longer than asked, but no shorter.
-    assert 5 <= len(turns) <= 1 + 2 * 5
-    assert all(0.02 <= taken < 0.1 for taken in seconds)
+        return run
+
+    monkeypatch.setattr("benchmarks.timing.time.perf_counter", lambda: now)
+    seconds = interleaved({"short": takes(0.25), "long": takes(2.0)}, Rounds(2, 1.0))
+    assert turns == [0.25, 2.0, *2 * [*4 * [0.25], 2.0]]
+    assert seconds == {"short": [0.25, 0.25], "long": [2.0, 2.0]}
 
 
 def test_a_contender_may_measure_itself():
