@@ -48,7 +48,8 @@ def test_eight_times_the_passes_take_much_longer(kind):
     once, _ = _sized(chain.loop, 0.01)
     passes = round(once.work / chain.loop(1).work)
     more = chain.loop(8 * passes)
-    assert more.seconds() > 3 * once.seconds()
+    # Side by side, as other work on the machine may make either of them late.
+    assert np.median([more.seconds() / once.seconds() for _ in range(5)]) > 3
 
 
 @pytest.mark.skipif(compiler() is None, reason="no C compiler")
