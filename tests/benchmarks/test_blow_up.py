@@ -46,6 +46,7 @@ def test_steps_are_those_of_the_solver():
     assert blow_up.points(blow_up.LAW.study("float64")) > blow_up.points(blow_up.LAW.study("float32")) >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(compiler() is None, reason="no C compiler")
 @pytest.mark.parametrize(("precision", "expected"), [("float32", 2e-5), ("float64", 1e-9)])
 def test_c_by_hand(precision, expected):

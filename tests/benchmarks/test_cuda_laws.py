@@ -31,6 +31,7 @@ def library(precision, tmp_path_factory):
     return without_a_device(precision, tmp_path_factory.mktemp("cuda"))
 
 
+@pytest.mark.slow
 def test_dates_in_the_recursion(library, precision):
     drawn = np.array(draw_priors(2000, 31)).astype(precision)
     found = cuda_laws.CudaDates(library, drawn, precision, 8, 24).answers()
@@ -63,6 +64,7 @@ def test_laws(library, precision, name):
     assert worst_error(peer.answers(), truth) <= TOLERANCE[precision]
 
 
+@pytest.mark.slow
 def test_laws_of_one_library_take_turns(library, precision):
     """Each has questions of its own, which lie in one place."""
     laws = [law_of(library, name, precision) for name in (cuda_laws.LAWS[1], cuda_laws.LAWS[3])]

@@ -68,6 +68,7 @@ def test_no_order_where_none_saves_much():
     assert fitted((), {}, steps_of(pilot), 32) == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 100, 128, 1024])
 def test_what_is_found_in_an_order_stands_in_that_of_the_rows(count):
     row, of = jnp.arange(1024.0), jnp.asarray(RANDOM.permutation(1024), jnp.uint32)

@@ -48,6 +48,7 @@ def test_within_two_units_in_the_last_place(name: str, precision: str) -> None:
     assert _last_places(found, exact) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_exponentials_and_the_logarithm_of_a_total_keep_their_digits(precision: str) -> None:
     decay = -np.concatenate([_SMALL, _RANDOM.uniform(0, 60, 600)]).astype(precision)

@@ -41,6 +41,7 @@ ALL = Outcomes(
 )
 
 
+@pytest.mark.slow
 def test_values_come_in_the_order_of_the_labels_flags_first() -> None:
     model = models.get("davidson_houlden_2025")
     options = model.resolve_options({})

@@ -58,6 +58,7 @@ def test_constant_returns_without_a_pole(returns):
         assert np.diff([0.0, *result.dates]) * 30.4375 == pytest.approx([30.44, 40.97, 55.14, 74.21, 99.88], abs=0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("share", "substitution", "limit"),
     [(0.5, -1, 2), (0.5, -0.5, 4), (0.5, -0.4, 5.657), (0.5, -0.2, 32), (0.5, -0.15, 101.594), (0.5, -0.1, 1024), (0.3, -0.5, 2.0408)],
@@ -188,6 +189,7 @@ def test_reaction_without_acceleration_keeps_its_pace():
     assert (result.dates[0], result.peak_pace) == (pytest.approx(1.5**1.7, rel=1e-12), pytest.approx(3 * 1.5**-1.7, rel=1e-12))
 
 
+@pytest.mark.slow
 def test_growing_hardware():
     """(1 − 2^(−φx))/φ = (2^(λgt) − 1)/(λg T0)."""
     toes, returns, growth = 0.6, 2.0, 1.5

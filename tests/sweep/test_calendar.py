@@ -234,6 +234,7 @@ def labels(axis) -> dict[float, str]:
     return {value: text for value, text in found.items() if low <= value <= high}
 
 
+@pytest.mark.slow
 def test_the_axis_of_a_distribution(drawn, plain_store):
     cube = sweep.open_cube(plain_store)
     (panel,) = drawn(plain(start_date="2027-01-01"), cube)

@@ -321,6 +321,7 @@ def test_status(done):
     assert "not finished" in siesweep("status", "results/plain.zarr").stdout
 
 
+@pytest.mark.slow
 def test_the_config_of_a_store_makes_the_same_sweep(done, computed):
     result = siesweep("status", "results/plain.zarr", "--config")
     assert result.exit_code == 0

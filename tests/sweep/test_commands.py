@@ -39,6 +39,7 @@ def invoke(*arguments, code=0):
     return done
 
 
+@pytest.mark.slow
 def test_status_of_a_run_under_way(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shown = []

@@ -78,6 +78,7 @@ def test_these_tiles_do_differ():
     assert len({policy.box for policy in policies}) == 2
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_the_order_of_tiles(plain_store, tmp_path, monkeypatch):
     run_tiles = inline.run_tiles
     monkeypatch.setattr(inline, "run_tiles", lambda plan, chains, *on: run_tiles(plan, [chains[i] for i in (2, 0, 3, 1)], *on))
@@ -351,6 +352,7 @@ def test_a_damaged_line_is_no_receipt(copied, plain_store, computed):
     assert_same_bits(copied, plain_store)
 
 
+@pytest.mark.slow
 def test_a_second_launcher_is_refused(plain_store, tmp_path):
     store = tmp_path / "plain.zarr"
     refused = []

@@ -141,6 +141,7 @@ def independent(seed, steps):
     return np.random.default_rng(seed).random(steps * REPLICATES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     # Where replicates are smooth, the place of a quantile in its bin is soon what is least known of it; its bound is told, not its error.
     ("draw", "steps", "names"),

@@ -60,6 +60,7 @@ def test_shards_at_the_same_time(toy_store, tmp_path):
     assert_same_bits(store, toy_store)
 
 
+@pytest.mark.slow
 def test_merge_finishes_what_shards_left(plain_store, tmp_path, monkeypatch, computed):
     store = tmp_path / "plain.zarr"
     sweep.run(plain(), store, workers=1, shard=(1, 2))

@@ -213,6 +213,7 @@ def test_what_cannot_be_written(address, plain_store):
     assert_same_cubes(address, plain_store)
 
 
+@pytest.mark.slow
 def test_killed_while_it_is_made(address, plain_store, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "write_head", lambda place, head: (_ for _ in ()).throw(KeyboardInterrupt))

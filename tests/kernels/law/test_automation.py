@@ -42,6 +42,7 @@ def _compare(dtype: Any, tolerance: Any, cases: Any) -> None:
     assert wrong.max() <= tolerance, f"{cases[int(wrong.argmax())]}: {ours[wrong.argmax()]} for {exact[wrong.argmax()]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), TOLERANCES)
 def test_joint_labour_against_its_definition(dtype: Any, tolerance: Any) -> None:
     shares = (0.0, 0.125, 0.5, 0.75, 1 - 2.0**-10, 1.0)

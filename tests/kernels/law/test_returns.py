@@ -38,6 +38,7 @@ def test_forms_against_their_equations(form: Any, dtype: Any, tolerance: Any) ->
             assert ours == pytest.approx(exact, rel=8 * tolerance, abs=8 * tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_levels_stay_finite_and_differentiable_to_the_very_ceiling(dtype: Any) -> None:
     left = jnp.asarray([-1.0, -50.0, -200.0, -5000.0], dtype)

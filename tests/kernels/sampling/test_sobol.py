@@ -50,6 +50,7 @@ def test_a_dimension_too_many_is_refused() -> None:
         direction_numbers(256)
 
 
+@pytest.mark.slow
 @given(WORD)
 def test_reversal(word: int) -> None:
     assert int(reverse_bits(jnp.uint32(word))) == int(f"{word:032b}"[::-1], 2)
