@@ -1,7 +1,7 @@
 """Functions that are traced once for arrays of a shape and type, however often a program has them.
 
-A law has a hundred exponentials and logarithms, each of some thirty operations in a line: traced and lowered one by one they are most of
-the time before the compiler begins. The compiler then puts the operations where they are called from: no bit of a result changes.
+A law has a hundred exponentials and logarithms, each of some thirty operations in a line. Traced and lowered one by one they are half of
+the time before the compiler begins, which then puts the operations where they are called from: no bit of a result changes.
 """
 
 from __future__ import annotations

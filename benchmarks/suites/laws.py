@@ -36,6 +36,8 @@ _COMPILED = (
     Column("float64", "float64", "seconds"),
 )
 
+C_ASKED = (0.7, 0.85)
+"""Of the rate of C by hand at equal steps: at least, and the aim."""
 SOLVERS = ("Tsit5", "Dopri8")
 """diffrax's, of which the faster at the matched error counts."""
 _FIRST = "Steps counted, program traced and compiled, and 1,024 trajectories on one core."
@@ -296,23 +298,25 @@ def _off(size: _Size, on: list[Any]) -> Table:
 
 def _figures(law: Law, precision: Precision, found: dict[str, Spread | None]) -> list[dict[str, Any]]:
     scalar = bool(law.levels)
-    asked: dict[str, tuple[float, float | None]] = {"C, by hand": (0.7, 0.85)}
+    asked: dict[str, tuple[float, float | None]] = {"C, by hand": C_ASKED}
     if precision == "float32":
         asked |= {"diffrax": (50, 100) if scalar else (15, 30)}
         asked |= {} if scalar else {"SciPy": (5000, None)}
     else:
         asked |= {"diffrax": (25, None) if scalar else (8, 20)}
         asked |= {"heyoka": (10, None)} if scalar else {"SciPy": (1000, None)}
-    rows = []
-    for peer, (least, aim) in asked.items():
-        if peer in found:
-            measured = found[peer]
-            rows.append(
-                {
-                    "figure": f"{law.name}, {precision}: kernel / {peer}",
-                    "measured": cell(measured, "ratio"),
-                    "asked": f"≥ {least:g}×" + (f", aim {aim:g}×" if aim else ""),
-                    "reached": None if measured is None else measured["median"] >= least,
-                }
-            )
-    return rows
+    return [
+        figure(f"{law.name}, {precision}: kernel / {peer}", found[peer], least, aim)
+        for peer, (least, aim) in asked.items()
+        if peer in found
+    ]
+
+
+def figure(what: str, measured: Spread | None, least: float, aim: float | None) -> dict[str, Any]:
+    """A line of FIGURES: a ratio, or None where there is none, and what it should be at least and is aimed to be."""
+    return {
+        "figure": what,
+        "measured": cell(measured, "ratio"),
+        "asked": f"≥ {least:g}×" + (f", aim {aim:g}×" if aim else ""),
+        "reached": None if measured is None else measured["median"] >= least,
+    }

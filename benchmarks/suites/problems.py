@@ -29,9 +29,8 @@ from benchmarks.peers.simd_laws import SimdLaw
 from benchmarks.peers.simd_lorenz import SimdLorenz
 from benchmarks.peers.simd_noise import SimdNoise
 from benchmarks.record import FIGURES, Column, Record, Table
-from benchmarks.show import cell
 from benchmarks.studies import Precision
-from benchmarks.suites.laws import SOLVERS, worst_error
+from benchmarks.suites.laws import C_ASKED, SOLVERS, figure, worst_error
 from benchmarks.timing import Rounds, interleaved, rates, ratio, spread
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
@@ -317,10 +316,4 @@ def _by_hand(
     title: str, contenders: Mapping[str, _Contender], taken: Mapping[str, list[float]], matched: float, equal: str
 ) -> dict[str, Any]:
     reach = contenders[equal].reaches(matched) and contenders[_C].reaches(matched)
-    found = ratio(taken[equal], taken[_C]) if reach else None
-    return {
-        "figure": f"{title}: {equal} / {_C}",
-        "measured": cell(found, "ratio"),
-        "asked": "≥ 0.7×, aim 0.85×",
-        "reached": None if found is None else found["median"] >= 0.7,
-    }
+    return figure(f"{title}: {equal} / {_C}", ratio(taken[equal], taken[_C]) if reach else None, *C_ASKED)
