@@ -26,11 +26,9 @@ from kernels.study import Study
 
 
 def devices() -> list[Any]:
-    """Every accelerator that JAX sees, or one CPU device a core, as the engine has it."""
-    settings: Any = jax.config
-    if settings.jax_num_cpu_devices < cores():
-        settings.update("jax_num_cpu_devices", cores())
-    return jax.devices()
+    """Every accelerator that JAX sees, or the CPU's device once for each core, as the engine has it."""
+    found = jax.devices()
+    return found if found[0].platform != "cpu" else found[:1] * cores()
 
 
 class Threads:
@@ -38,10 +36,14 @@ class Threads:
 
     def __init__(self, calls: list[Callable[[], Any]]) -> None:
         wait: Callable[[Any], Any] = jax.block_until_ready
-        self._calls, self._wait, self._pool = calls, wait, ThreadPoolExecutor(len(calls))
+        self._calls, self._wait, self._pool, self._compiled = calls, wait, ThreadPoolExecutor(len(calls)), False
 
     def __call__(self) -> list[Any]:
         """What every call gives, once all are computed."""
+        if not self._compiled:
+            # Alone: what it compiles serves the others, where their device is the same.
+            self._wait(self._calls[0]())
+            self._compiled = True
         return list(self._pool.map(lambda call: self._wait(call()), self._calls))
 
     def first(self, count: int) -> Threads:

@@ -11,7 +11,11 @@ from typing import Any
 
 import jax
 
-CHEAPEST: dict[str, Any] = {"xla_backend_optimization_level": 0}
+CHEAPEST: dict[str, Any] = {
+    "xla_backend_optimization_level": 0,
+    # What these find in a loop makes the compiler look through the whole program again, up to a dozen times.
+    "xla_disable_hlo_passes": "while-loop-invariant-code-motion,while-loop-constant-sinking,simplify-while-loops",
+}
 if jax.__version_info__ < (0, 11):
     # Later compilers do not know it.
     CHEAPEST["xla_cpu_use_fusion_emitters"] = False

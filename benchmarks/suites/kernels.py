@@ -192,7 +192,7 @@ def _against_numpy(precision: Precision, drawn: NDArray[Any], size: _Size, on: l
     notes = (
         "The tile program is held against its own float64 audit, the others against the blocked NumPy version in float64.",
         "NumPy and the bare kernel find the windows; the demo asks for dates and years of progress besides.",
-        "NumPy runs in one process a core on parameters in shared memory; the kernels in one thread and one XLA device a core.",
+        "NumPy runs in one process a core on parameters in shared memory; the kernels in one thread a core.",
         "numba runs in one thread a core, each trajectory in a loop of its own." if has_numba else "numba is not installed: left out.",
     )
     title = f"Base recursion, four published windows, {precision}"

@@ -118,7 +118,7 @@ def measure(small: bool = False) -> Record:
         ),
     ]
     if scaling:
-        tables.append(Table("From one core to two", _SCALING, tuple(scaling), ("One thread and one XLA device a core; the others idle.",)))
+        tables.append(Table("From one core to two", _SCALING, tuple(scaling), ("One thread a core; the others idle.",)))
     elif on[0].platform == "cpu":
         sys.stderr.write("roofline: from one core to two is left out: this machine has one core\n")
     if on[0].platform != "cpu":

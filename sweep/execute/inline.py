@@ -1,4 +1,6 @@
-"""The inline executor: one thread a device in this process, or two where it is an accelerator; on a CPU, one XLA device a core.
+"""The inline executor, in this process: two threads for each accelerator, or one for each core.
+
+Cores share a device: XLA computes several programs of one CPU device at once, and compiles a program once for each device.
 
 Threads only wait for XLA, which computes without Python's lock: an accelerator has its next tile queued while the arrays of one are brought
 to the host. Results go through a short queue to the caller, where they are written
@@ -8,6 +10,7 @@ while the next tiles are computed; the queue's bound keeps at most two finished 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import queue
 import threading
@@ -27,6 +30,8 @@ from sweep.store import CubeStore
 TRIES = 2
 _TILES_OF_AN_ACCELERATOR = 2
 """Tiles in its hand: one that is computed, and one before or after."""
+_TILES_OF_A_CPU = 16
+"""Tiles in its hand, at most; of more than 32 XLA would let some wait."""
 
 
 def cores() -> int:
@@ -35,14 +40,19 @@ def cores() -> int:
 
 
 def devices(workers: int | None) -> list[Any]:
-    """The devices to run on: every accelerator that JAX sees, or one CPU device for each of `workers` (all cores by default)."""
+    """The device of each tile that is computed at the same time: every accelerator that JAX sees, or a CPU's for each of `workers` (all
+    cores by default)."""
+    threads = workers or cores()
     settings: Any = jax.config
-    if settings.jax_num_cpu_devices < (workers or cores()):
+    needed = math.ceil(threads / _TILES_OF_A_CPU)
+    if needed > max(1, settings.jax_num_cpu_devices):
         # Where JAX has started already, by the caller's own use, what it has is what there is.
         with contextlib.suppress(RuntimeError):
-            settings.update("jax_num_cpu_devices", workers or cores())
+            settings.update("jax_num_cpu_devices", needed)
     found = jax.devices()
-    return found[:workers] if workers is not None else found
+    if found[0].platform != "cpu":
+        return found[:workers]
+    return [found[thread % min(needed, len(found))] for thread in range(threads)]
 
 
 class Inline:
@@ -66,7 +76,7 @@ def run_tiles(
     on = on[: len(chains)]
     with compiling(plan.spec.fingerprint()), ThreadPoolExecutor(max(1, len(on))) as pool:
         compiled = tuned(program(plan), plan, chains, on, announce)
-        list(pool.map(compiled.compile, on))
+        list(pool.map(compiled.compile, dict.fromkeys(on)))
     waiting: queue.SimpleQueue[Sequence[Tile]] = queue.SimpleQueue()
     for chain in chains:
         waiting.put(chain)

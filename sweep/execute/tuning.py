@@ -5,7 +5,7 @@ fastest depends on the sizes of the caches. Half and twice the default are set b
 only where it is more than 5 % faster. A candidate is compiled first, which takes seconds or tens of them, so that only sweeps of ten
 minutes and more are tuned for, within 5 % of their time.
 
-Not tuned: the number of devices, one for each core, and the width of vectors, the widest that there is.
+Not tuned: how many tiles are computed at once, one for each core, and the width of vectors, the widest that there is.
 """
 
 from __future__ import annotations

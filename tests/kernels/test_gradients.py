@@ -102,7 +102,7 @@ def test_dates_of_constant_returns_have_their_closed_form() -> None:
 @pytest.mark.parametrize(
     "ceiling",
     [
-        "constant",
+        pytest.param("constant", marks=pytest.mark.soak),
         *(pytest.param(ceiling, marks=mark) for ceiling, mark in (("linear", pytest.mark.slow), ("log_distance", pytest.mark.soak))),
     ],
 )
@@ -169,7 +169,7 @@ def test_gradients_of_the_published_recursion(options: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"boost": "code"}])
+@pytest.mark.parametrize("options", [pytest.param({}, marks=pytest.mark.soak), {"boost": "code"}])
 def test_gradients_of_the_continuous_limit(options: Any) -> None:
     outcomes = Outcomes(times=(6.0,), doublings=(5.0, 12.3), years_of_progress=(6.0,))
     parameters = ("initial_returns_to_software_rnd", "software_share_of_progress", *(("gradual_boost_max",) if options else ()))
@@ -193,14 +193,20 @@ LAW = {
     [
         ({"research_input": "ces"}, ("returns", "substitution_parameter", "labour_share")),
         ({"research_input": "labour", "governance": "pause", "ceiling": "linear"}, ("returns", "pace_threshold", "pause_length")),
-        ({"research_input": "labour", "governance": "reaction"}, ("returns", "reaction_gain", "reaction_delay")),
+        pytest.param(
+            {"research_input": "labour", "governance": "reaction"}, ("returns", "reaction_gain", "reaction_delay"), marks=pytest.mark.soak
+        ),
         pytest.param(
             {"research_input": "labour", "training": "lag"},
             ("returns", "first_training_time", "training_time_ratio"),
             marks=pytest.mark.soak,
         ),
         ({"research_input": "labour", "training": "generations", "ceiling": "linear"}, ("returns", "first_training_time")),
-        ({"research_input": "labour", "hardware": "loop", "ceiling": "linear"}, ("hardware_doubling_time", "hardware_delay")),
+        pytest.param(
+            {"research_input": "labour", "hardware": "loop", "ceiling": "linear"},
+            ("hardware_doubling_time", "hardware_delay"),
+            marks=pytest.mark.soak,
+        ),
     ],
 )
 def test_gradients_of_the_growth_law(options: Any, parameters: Any) -> None:

@@ -78,7 +78,7 @@ def test_sub_blocks_change_no_bit(whole, lanes):
         assert same(value, other), name
 
 
-@pytest.mark.parametrize(("blocks", "most", "together"), [(4, 2, 2), (3, 4, 3)])
+@pytest.mark.parametrize(("blocks", "most", "together"), [pytest.param(4, 2, 2, marks=pytest.mark.soak), (3, 4, 3)])
 @pytest.mark.slow
 def test_blocks_that_are_solved_at_once_change_no_bit(whole, blocks, most, together, monkeypatch):
     """As accelerators have it: with room for a block that the tile does not have, and the last of the others in part; and an odd tile."""

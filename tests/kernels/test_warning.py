@@ -78,7 +78,7 @@ def test_a_step_that_the_horizon_cuts_short_is_not_a_fast_one() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("boost", ["code", "paper_linear"])
+@pytest.mark.parametrize("boost", [pytest.param("code", marks=pytest.mark.soak), "paper_linear"])
 def test_dates_of_paces_under_a_boost_agree_with_a_dense_search(boost: Any) -> None:
     given = {
         "initial_returns_to_software_rnd": np.array([1.3, 0.7, 2.5, 1.6]),

@@ -63,6 +63,16 @@ def pairwise_compositions() -> list[dict[str, str]]:
     return chosen
 
 
+def every_option_in(compositions: list[dict[str, str]]) -> list[int]:
+    """The places of few compositions in which every option's values all are, each chosen greedily for the most that are still missing."""
+    missing, chosen = {pair for options in compositions for pair in options.items()}, []
+    while missing:
+        best = max(range(len(compositions)), key=lambda index: len(missing & compositions[index].items()))
+        chosen.append(best)
+        missing -= compositions[best].items()
+    return chosen
+
+
 def _parts(options: dict[str, str]) -> list[dict[str, str]]:
     """The value of each factor in a composition."""
     return [next(value for value in values if value.items() <= options.items()) for values in FACTORS.values()]

@@ -77,7 +77,7 @@ def test_reference_numbers(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PROBABILITIES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.soak] * (number > 0)) for number, name in enumerate(PROBABILITIES)])
 def test_probabilities(name):
     fractions = _fractions(*PROBABILITIES[name])
     assert [window for window, value in zip(WINDOW_NAMES, fractions, strict=True) if not _agrees(value, ROWS[f"{name}_{window}"])] == []

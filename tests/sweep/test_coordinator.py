@@ -11,7 +11,6 @@ import sys
 import textwrap
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -62,11 +61,10 @@ def copied(plain_store, tmp_path):
 # --- the same bits -----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("tile", "workers"), [(600, 2), (256, 2), (9000, 2)])
+@pytest.mark.parametrize(("tile", "workers"), [(600, 2), pytest.param(256, 2, marks=pytest.mark.soak), (9000, 2)])
 @pytest.mark.slow
 def test_bits_do_not_depend_on_tiles_and_workers(toy_store, tmp_path, tile, workers):
     spec = toy(run__tile=tile)
-    assert len(jax.devices()) >= 2
     sweep.run(spec, tmp_path / "small.zarr", workers=workers)
     assert_same_bits(tmp_path / "small.zarr", toy_store)
 
@@ -219,7 +217,7 @@ def test_a_run_killed_at_its_last_write_is_not_taken_for_finished(plain_store, t
 @pytest.mark.parametrize(
     ("first", "redone"),
     # Of six blocks, 700 draws fill two and 1024 four: the others are computed, in columns of up to two blocks and one for the part.
-    [(700, 18), (1024, 12), (1300, 6)],
+    [(700, 18), pytest.param(1024, 12, marks=pytest.mark.soak), pytest.param(1300, 6, marks=pytest.mark.soak)],
 )
 @pytest.mark.slow
 def test_extending_gives_the_bits_of_a_fresh_run(toy_store, tmp_path, computed, first, redone):

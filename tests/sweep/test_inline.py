@@ -153,11 +153,38 @@ def test_finished_tiles_wait_in_bounded_number(compute):
     assert len(list(results)) == 19
 
 
-def test_devices():
-    assert len(devices(1)) == 1
-    assert len(devices(2)) == 2
-    assert devices(None) == jax.devices()
-    assert cores() >= 1
+def test_cores_share_a_device_as_far_as_xla_computes_with_them_at_once():
+    assert [len(devices(workers)) for workers in (1, 2, 40)] == [1, 2, 40]
+    assert len(devices(None)) == cores() >= 1
+    assert devices(16) == jax.devices()[:1] * 16
+    assert {devices(17).count(device) for device in jax.devices()[:2]} == {8, 9}
+
+
+def test_accelerators_are_taken_one_by_one(monkeypatch):
+    found = [Device(0, "gpu"), Device(1, "gpu")]
+    monkeypatch.setattr(jax, "devices", lambda: found)
+    assert devices(None) == found
+    assert devices(1) == found[:1]
+
+
+def test_a_program_is_compiled_once_for_each_device(compute, monkeypatch):
+    compiled, taken = [], set()
+
+    class Program:
+        def compile(self, device):
+            compiled.append(device)
+
+    monkeypatch.setattr(inline, "program", lambda plan: Program())
+
+    def computing(tile):
+        taken.add(threading.current_thread().name)
+        time.sleep(0.005)
+
+    compute(computing)
+    plan, chains = chains_of()
+    assert len(list(run_tiles(plan, chains, [Device(0), Device(1), Device(0)]))) == 20
+    assert sorted(device.id for device in compiled) == [0, 1]
+    assert taken == {"device-0", "device-1", "device-2"}
 
 
 def test_the_real_thing():

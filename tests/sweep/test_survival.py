@@ -116,7 +116,7 @@ def untouched(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("executor", "kills"), [("inline", 5), ("dask", 5)])
+@pytest.mark.parametrize(("executor", "kills"), [("inline", 3), ("dask", 3)])
 def test_killed_at_random_moments(tmp_path, untouched, executor, kills):
     crash_loop(tmp_path, executor, kills, seed=int.from_bytes(os.urandom(4)))
     assert_survived(tmp_path / "plain.zarr", untouched)
@@ -343,5 +343,5 @@ def test_a_store_against_a_model(tmp_path_factory):
         Survival.reference[draws] = Survival.folder / f"{draws}.zarr"
         sweep.run(plain(draws=draws), Survival.reference[draws], workers=1)
     run_state_machine_as_test(
-        Survival, settings=settings(max_examples=8, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck))
+        Survival, settings=settings(max_examples=4, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck))
     )

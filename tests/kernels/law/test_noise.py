@@ -184,7 +184,9 @@ def test_the_fastest_window_between_breakthroughs_of_an_even_pace(pace):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{"research_input": "ces"}, {"governance": "reaction"}], ids=["ces", "reaction"])
+@pytest.mark.parametrize(
+    "options", [{"research_input": "ces"}, pytest.param({"governance": "reaction"}, marks=pytest.mark.soak)], ids=["ces", "reaction"]
+)
 def test_the_fastest_window_under_both_kinds_of_noise_against_a_grid_of_dates(options):
     grid, amounts, lanes = np.arange(0, 15, 0.05), (0.5, 2.0, 6.0), 48
     given = {"distance_to_limits": 15.0, "horizon": 120.0, "noise_sd": 0.4, "breakthrough_rate": 0.1, "breakthrough_size": 1.0}
@@ -202,7 +204,7 @@ def test_the_fastest_window_under_both_kinds_of_noise_against_a_grid_of_dates(op
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ceiling", ["linear", "level", "log_distance"])
+@pytest.mark.parametrize("ceiling", ["linear", *(pytest.param(ceiling, marks=pytest.mark.soak) for ceiling in ("level", "log_distance"))])
 def test_a_breakthrough_does_not_pass_the_ceiling(ceiling):
     lanes = {"distance_to_limits": np.full(100, 5.0)}
     given = {**STILL, **lanes}
@@ -278,7 +280,7 @@ def solved(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"governance": "reaction", "training": "generations"}])
+@pytest.mark.parametrize("options", [pytest.param({}, marks=pytest.mark.soak), {"governance": "reaction", "training": "generations"}])
 def test_no_size_of_noise_is_the_deterministic_law(options):
     given = {"horizon": 60.0, "initial_doubling_time": 2.0, "returns": np.array([0.6, 1.0, 1.4]), "breakthrough_rate": 0.0}
     dates = (1.0, 4.0, 12.0)
@@ -336,7 +338,7 @@ def euler_maruyama(lanes: int, level: float, step: float, **p: float) -> np.ndar
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rate", [0.0, 0.1])
+@pytest.mark.parametrize("rate", [pytest.param(0.0, marks=pytest.mark.soak), 0.1])
 def test_dates_are_distributed_as_those_of_euler_maruyama_steps(rate):
     lanes, level = 8000, 8.0
     p = {

@@ -226,10 +226,18 @@ def test_a_last_step_without_end_lies_beyond_every_horizon() -> None:
         assert level[0, 0] == pytest.approx(8.0, abs=1e-3)
 
 
-@pytest.mark.parametrize("time", ["recursion", "continuous"])
 @pytest.mark.parametrize(
-    ("retraining", "boost"),
-    [("none", "none"), pytest.param("paper", "code", marks=pytest.mark.slow), ("code", "none"), ("none", "paper_linear")],
+    ("retraining", "boost", "time"),
+    [
+        ("none", "none", "recursion"),
+        ("paper", "code", "recursion"),
+        ("code", "none", "recursion"),
+        ("none", "paper_linear", "recursion"),
+        ("none", "none", "continuous"),
+        ("paper", "code", "continuous"),
+        pytest.param("code", "none", "continuous", marks=pytest.mark.soak),
+        pytest.param("none", "paper_linear", "continuous", marks=pytest.mark.soak),
+    ],
 )
 @pytest.mark.slow
 def test_float32_keeps_the_digits_that_are_promised(retraining: Any, boost: Any, time: Any) -> None:

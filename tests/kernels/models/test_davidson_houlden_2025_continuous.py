@@ -77,7 +77,7 @@ def test_the_highest_pace_is_where_returns_pass_one(retraining: Any) -> None:
         assert paces.date_of_highest[lane] == pytest.approx(float(limit.time(where)), rel=1e-5, abs=1e-5)
 
 
-@pytest.mark.parametrize("boost", ["code", "paper_linear"])
+@pytest.mark.parametrize("boost", [pytest.param("code", marks=pytest.mark.soak), "paper_linear"])
 @pytest.mark.slow
 def test_the_highest_pace_of_a_boost(boost: Any) -> None:
     highest, _made, paces = ask(

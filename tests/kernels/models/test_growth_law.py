@@ -29,12 +29,13 @@ from tests.kernels.asking import ask, lanes_of
 from tests.oracles.answers import kept
 from tests.oracles.davidson_houlden_continuous import Continuous
 from tests.oracles.growth_law import Result, solve
-from tests.oracles.growth_law_compositions import draw_parameters, pairwise_compositions
+from tests.oracles.growth_law_compositions import draw_parameters, every_option_in, pairwise_compositions
 
 NAME = "growth_law"
 PRECISIONS = ("float32", "float64")
 DOUBLINGS, TIMES = (1.0, 5.0, 10.0, 20.0), (6.0, 12.0, 24.0, 48.0)
 COMPOSITIONS = pairwise_compositions()
+EVERY_OPTION = every_option_in(COMPOSITIONS)
 FASTEST = 1e300
 """A pace, in multiples of the recent one, above which it is that of a blow-up."""
 SOAK_RESULT = Path(__file__).parents[2] / "soak" / "growth_law.json"
@@ -120,7 +121,9 @@ def _against_the_oracle(index: int, draws: int, seed: int, question: Any, oracle
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("index", range(len(COMPOSITIONS)))
+@pytest.mark.parametrize(
+    "index", [pytest.param(index, marks=[pytest.mark.soak] * (index not in EVERY_OPTION)) for index in range(len(COMPOSITIONS))]
+)
 def test_pairs_of_options_against_the_oracle(index: Any) -> None:
     wrong = _against_the_oracle(index, draws=8, seed=0, question=_dates_and_levels, oracle=kept)
     assert not wrong, "\n".join(wrong)
@@ -266,8 +269,8 @@ def test_no_pace_above_the_cap_and_no_software_above_the_ceiling(cap: Any, retur
 @pytest.mark.parametrize(
     ("ceiling", "convention"),
     [
-        ("constant", "geometric"),
-        ("linear", "instantaneous"),
+        pytest.param("constant", "geometric", marks=pytest.mark.soak),
+        pytest.param("linear", "instantaneous", marks=pytest.mark.soak),
         ("log_distance", "geometric"),
         ("level", "instantaneous"),
     ],
@@ -332,7 +335,7 @@ def test_davidson_and_houlden_in_the_limit(page: Any, retraining: Any, training:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("index", [0, 10])
+@pytest.mark.parametrize("index", [0, pytest.param(10, marks=pytest.mark.soak)])
 def test_float32_is_close_to_float64(index: Any) -> None:
     """99.9 % of dates within max(1e-4, 2e-6·(1 + |log2 T/T0|/8)) of the same parameters in float64."""
     options, random = COMPOSITIONS[index], np.random.default_rng([2, index])

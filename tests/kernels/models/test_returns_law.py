@@ -127,7 +127,7 @@ def test_a_lower_exponent_pulls_every_curve_toward_returns_of_one() -> None:
 
 
 @pytest.mark.parametrize("ceiling", CEILINGS)
-@pytest.mark.parametrize("convention", ["instantaneous", pytest.param("geometric", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("convention", [pytest.param("instantaneous", marks=pytest.mark.soak), "geometric"])
 @pytest.mark.slow
 def test_ceilings_against_integrals(ceiling: Any, convention: Any) -> None:
     cases = [(0.6, 1.0, 12.3), (1.7, 0.4, 20.0), (3.0, 1.3, 40.0), (6.0, 0.15, 9.5), (1.0, 0.8, 300.0)]

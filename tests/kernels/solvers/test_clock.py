@@ -251,8 +251,19 @@ def test_crossings_there_and_back() -> None:
     np.testing.assert_allclose(_final(track)[1], 10.5, rtol=1e-13)
 
 
-@pytest.mark.parametrize("kind", [Plain, Paused, Halved, Sawtooth])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        (Plain, "float32"),
+        (Paused, "float64"),
+        (Halved, "float64"),
+        (Sawtooth, "float32"),
+        *(
+            pytest.param(kind, dtype, marks=pytest.mark.soak)
+            for kind, dtype in ((Plain, "float64"), (Paused, "float32"), (Halved, "float32"), (Sawtooth, "float64"))
+        ),
+    ],
+)
 @pytest.mark.slow
 def test_trajectories_do_not_depend_on_their_company(kind: Any, dtype: Any) -> None:
     horizons, factors = np.array([0.3, 3.0, 2.2]), np.array([0.1, 1.3, 6.0])
@@ -324,7 +335,7 @@ def test_order_through_arrival(order: Any, tolerances: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.soak), "float64"])
 def test_a_pace_is_first_met_on_a_wave_between_two_steps_though_a_later_one_is_higher(precision: Any) -> None:
     def log_pace(month: Any, xp: Any = math) -> Any:
         return 0.3 * xp.sin(month) + 0.04 * month

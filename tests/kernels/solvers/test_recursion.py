@@ -129,7 +129,7 @@ def test_paces_and_the_end_of_the_loop() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("cut", [pytest.param(False, marks=pytest.mark.soak), True])
 def test_a_loop_that_ends_with_the_longest_lane_finds_the_same(cut: bool) -> None:
     rows = np.concatenate([DURATIONS, np.full((25, 3), 4.0)])
 
