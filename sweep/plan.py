@@ -206,7 +206,7 @@ def nanoseconds_a_trajectory(study: Study) -> float:
 
 
 def worthwhile_workers(spec: Spec) -> int:
-    """How many workers a sweep can use: each compiles its own program, which a second of work repays."""
+    """How many workers a sweep can use: one for each tile's worth of work, since what is less is not divided."""
     trajectories = spec.draws * math.prod(len(axis.values) for axis in spec.axes.values())
     return 1 + int(trajectories * nanoseconds_a_trajectory(study_of(spec)) * 1e-9 / SECONDS_A_TILE)
 

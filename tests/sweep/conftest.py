@@ -25,8 +25,8 @@ def programs_are_compiled_once() -> Iterator[None]:
     program = inline.__dict__["program"]
 
     def once(plan: Plan) -> TileProgram:
-        # A test that replaces how trajectories are judged has programs of its own.
-        key = (plan.spec.fingerprint(), plan.policy.shape(), plan.keep(), gradients.evaluate)
+        # Counted steps decide in which order draws are solved. A test that replaces how trajectories are judged has programs of its own.
+        key = (plan.spec.fingerprint(), plan.policy.shape(), plan.keep(), plan.study.counted, gradients.evaluate)
         if key not in _PROGRAMS:
             _PROGRAMS[key] = program(plan)
         return _PROGRAMS[key]
