@@ -58,8 +58,9 @@ class Law:
         }
         return named | {name: row for (name, _), row in zip(self.drawn, drawn, strict=True)}
 
-    def study(self, precision: Precision, model_name: str = "growth_law") -> Study:
-        """The study of this law, as a sweep has it, by a model that has its options and parameters."""
+    def study(self, precision: Precision, model_name: str = "growth_law", tolerance: float | None = None) -> Study:
+        """The study of this law, as a sweep has it, by a model that has its options and parameters; the tolerance as a config states it,
+        by default the matched error."""
         model = models.get(model_name)
         options = model.resolve_options(self.options)
         names = [name for name, _ in self.drawn]
@@ -78,7 +79,7 @@ class Law:
             bounds=bounds,
             outcomes=self.outcomes,
             precision=precision,
-            tolerance=TOLERANCE[precision],
+            tolerance=tolerance or TOLERANCE[precision],
             bins_per_octave=32,
         )
 
