@@ -46,8 +46,8 @@ _FIRST = "Steps counted, program traced and compiled, and 1,024 trajectories on 
 @dataclass(frozen=True)
 class _Size:
     """Trajectories of the kernel where a law is solved in software and where it is stepped, so that a call takes long enough; those of
-    diffrax (which tries several), of heyoka, of numba and of SciPy; how many are checked; rounds; batches that diffrax tries; and by what power
-    of ten the kernels' tolerance is looser than the matched error at first: of the error that a step may make little is left in what is asked.
+    diffrax (which tries several), of heyoka, of numba and of SciPy; how many are checked; rounds; and batches that diffrax tries. The
+    kernels' tolerance begins at the matched error times ten to the power `loosest`: of what a step may be wrong by, little is left in the end.
     """
 
     straight: int
