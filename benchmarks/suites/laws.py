@@ -28,6 +28,7 @@ from benchmarks.record import FIGURES, Column, Record, Table
 from benchmarks.show import cell
 from benchmarks.studies import Precision
 from benchmarks.timing import Rounds, Spread, interleaved, rates, ratio, spread
+from kernels.solvers.clock import Stepping
 
 _PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 _COMPILED = (
@@ -47,8 +48,8 @@ _FIRST = "Steps counted, program traced and compiled, and 1,024 trajectories on 
 class _Size:
     """Trajectories of the kernel where a law is solved in software and where it is stepped, so that a call takes long enough; those of
     diffrax (which tries several), of heyoka, of numba and of SciPy; how many are checked; rounds; and batches that diffrax tries. The
-    kernels' tolerance begins at the matched error times ten to the power `loosest`: of what a step may be wrong by, little is left in the end.
-    """
+    kernels' tolerance begins at the matched error times ten to the power `loosest`: of what a step may be wrong by little is left in the
+    end."""
 
     straight: int
     stepped: int
@@ -210,8 +211,8 @@ Candidate = tuple[Callable[[], object], Callable[[], NDArray[Any]], int, str]
 
 
 def _by_hand(law: Law, drawn: NDArray[Any], precision: Precision, budget: Any) -> Iterator[Candidate]:
-    # The steps in C are of order 5, as the kernel's are at this tolerance; beyond it the kernel takes others.
-    same = not budget.tolerance or budget.tolerance > 1e-7
+    # The steps in C are of order 5; at a tight tolerance the kernel takes others.
+    same = not budget.tolerance or Stepping(budget.steps, budget.tolerance / 10).tableau.order == 5
     if same and compiler() is not None and law.name in simd_laws.LAWS:
         peer = simd_laws.SimdLaw(law, drawn, precision, budget, cores())
         yield peer.run, peer.answers, peer.lanes, f"the kernel's panels or steps, {HOW}"
