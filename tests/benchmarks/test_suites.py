@@ -21,6 +21,9 @@ ONLY_JAX = ["zarr", "dask", "distributed", "pydantic", "xarray", "rich", "click"
 # A machine that has only JAX and what it needs runs some suites: everything else is made impossible to import.
 HIDDEN = dict.fromkeys(("kernels", "roofline", "gpu", "programs"), ONLY_JAX)
 
+WHOLE_SWEEPS = ("pipeline", "memory", "scaling")
+"""Their programs run long enough to be compiled well."""
+
 
 def _python(*arguments, flags=""):
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
@@ -33,7 +36,7 @@ def test_a_suite_runs_in_small_mode(suite):
     hidden = HIDDEN.get(suite, [])
     source = f"import sys; sys.modules.update(dict.fromkeys({hidden})); import benchmarks.__main__ as command; sys.exit(command.command())"
     # What is measured in small mode is of no use, so programs that run briefly need not be fast.
-    done = _python("-c", source, suite, "--small", "--json", flags="" if suite == "pipeline" else FLAGS)
+    done = _python("-c", source, suite, "--small", "--json", flags="" if suite in WHOLE_SWEEPS else FLAGS)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)[suite]
     assert record["small"]
