@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.environment import cores
 from kernels.compiler import compiled
+from kernels.devices import devices as of_workers
 from kernels.in_turn import in_turn
 from kernels.lanes import ALIKE_LANES, solved_alike, sub_block
 from kernels.outcomes import Rows
@@ -26,9 +27,8 @@ from kernels.study import Study
 
 
 def devices() -> list[Any]:
-    """Every accelerator that JAX sees, or the CPU's device once for each core, as the engine has it."""
-    found = jax.devices()
-    return found if found[0].platform != "cpu" else found[:1] * cores()
+    """Every accelerator that JAX sees, or a CPU's device for each core, as the engine has it."""
+    return of_workers(None, cores())
 
 
 class Threads:

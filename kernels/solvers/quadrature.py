@@ -78,17 +78,18 @@ class QuadratureSolution(LawInPanels):
         low, width = np.repeat(edges[:-1], count), np.repeat(np.diff(edges), count)
         shares, weights = np.tile(points, len(edges) - 1), np.tile(parts, len(edges) - 1)
         # A division takes as long as a dozen products, and this one is the same at every point.
-        of_whole = None if self._mapped is None else 1 / self._mapped
+        whole = self._mapped
+        of_whole = 0.0 if whole is None else 1 / whole
 
         def time_at(x: jax.Array) -> jax.Array:
             level = jnp.broadcast_to(x, self.horizon.shape)
-            if self._mapped is None or of_whole is None:
+            if whole is None:
                 left = jnp.zeros_like(level)
             elif end <= self.budget.places[0].ahead / 2:
                 left = log1p(-(level * of_whole))
             else:
                 # The difference is exact where little is left: of an error in it the law takes a high power.
-                left = log((self._mapped - level) * of_whole)
+                left = log((whole - level) * of_whole)
             return exp(self.log_doubling_time(level, left))
 
         if self.kink is None:

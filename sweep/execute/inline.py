@@ -1,7 +1,5 @@
 """The inline executor, in this process: two threads for each accelerator, or one for each core.
 
-Cores share a device: XLA computes several programs of one CPU device at once, and compiles a program once for each device.
-
 Threads only wait for XLA, which computes without Python's lock: an accelerator has its next tile queued while the arrays of one are brought
 to the host. Results go through a short queue to the caller, where they are written
 while the next tiles are computed; the queue's bound keeps at most two finished tiles a device in memory.
@@ -10,7 +8,6 @@ while the next tiles are computed; the queue's bound keeps at most two finished 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import queue
 import threading
@@ -18,8 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import jax
-
+from kernels.devices import devices as of_workers
 from sweep.errors import in_one_line
 from sweep.execute.compilation import compiling
 from sweep.execute.tile import Computed, Receipt, TileFailed, compute, kind_of, program, written
@@ -30,8 +26,6 @@ from sweep.store import CubeStore
 TRIES = 2
 _TILES_OF_AN_ACCELERATOR = 2
 """Tiles in its hand: one that is computed, and one before or after."""
-_TILES_OF_A_CPU = 16
-"""Tiles in its hand, at most; of more than 32 XLA would let some wait."""
 
 
 def cores() -> int:
@@ -40,19 +34,8 @@ def cores() -> int:
 
 
 def devices(workers: int | None) -> list[Any]:
-    """The device of each tile that is computed at the same time: every accelerator that JAX sees, or a CPU's for each of `workers` (all
-    cores by default)."""
-    threads = workers or cores()
-    settings: Any = jax.config
-    needed = math.ceil(threads / _TILES_OF_A_CPU)
-    if needed > max(1, settings.jax_num_cpu_devices):
-        # Where JAX has started already, by the caller's own use, what it has is what there is.
-        with contextlib.suppress(RuntimeError):
-            settings.update("jax_num_cpu_devices", needed)
-    found = jax.devices()
-    if found[0].platform != "cpu":
-        return found[:workers]
-    return [found[thread % min(needed, len(found))] for thread in range(threads)]
+    """The device of each tile that is computed at the same time: those of `workers`, or of all that there are."""
+    return of_workers(workers, cores())
 
 
 class Inline:

@@ -6,7 +6,6 @@ import threading
 import time
 from dataclasses import dataclass
 
-import jax
 import pytest
 
 from sweep.execute import inline
@@ -153,18 +152,9 @@ def test_finished_tiles_wait_in_bounded_number(compute):
     assert len(list(results)) == 19
 
 
-def test_cores_share_a_device_as_far_as_xla_computes_with_them_at_once():
-    assert [len(devices(workers)) for workers in (1, 2, 40)] == [1, 2, 40]
+def test_there_is_a_device_for_each_core():
     assert len(devices(None)) == cores() >= 1
-    assert devices(16) == jax.devices()[:1] * 16
-    assert {devices(17).count(device) for device in jax.devices()[:2]} == {8, 9}
-
-
-def test_accelerators_are_taken_one_by_one(monkeypatch):
-    found = [Device(0, "gpu"), Device(1, "gpu")]
-    monkeypatch.setattr(jax, "devices", lambda: found)
-    assert devices(None) == found
-    assert devices(1) == found[:1]
+    assert len(devices(3)) == 3
 
 
 def test_a_program_is_compiled_once_for_each_device(compute, monkeypatch):
