@@ -7,6 +7,8 @@ from kernels.study import AUDIT_STRIDE, Study
 
 _CACHE_BYTES = 512 * 1024
 """What the rows of one sub-block may take on a CPU: about half of a core's second-level cache."""
+_ROW_BYTES = 4096
+"""What a row of a quadrature may take on a CPU: about a tenth of a core's first-level cache."""
 CPU_LANES = 1024
 """Lanes of a sub-block on a CPU at most."""
 ALIKE_LANES = 65536
@@ -27,6 +29,9 @@ def sub_block(study: Study) -> int:
     fitting = (_CACHE_BYTES if on_cpu else _DEVICE_BYTES) // (rows * study.dtype.itemsize)
     lanes = 1 << max(fitting.bit_length() - 1, 0)
     most = min(study.design.block, CPU_LANES) if on_cpu else _DEVICE_LANES
+    if on_cpu and study.work.nodes > 1:
+        # Between one point and the next a law by quadrature has some ten rows in the first-level cache.
+        most = min(most, _ROW_BYTES // study.dtype.itemsize)
     return int(min(most, max(study.design.replicates, AUDIT_STRIDE, lanes)))
 
 

@@ -25,6 +25,11 @@ def test_the_more_rows_a_trajectory_has_the_fewer_are_solved_at_once():
     assert max(lanes) <= CPU_LANES
 
 
+@made_for("cpu")
+def test_rows_of_a_quadrature_stay_in_the_first_cache():
+    assert [sub_block(LAWS[0].study(precision)) for precision in ("float32", "float64")] == [1024, 512]
+
+
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
 def test_each_gradient_is_as_many_rows_again(platform):
     study = stepped(16 if platform == "cpu" else 4096)
