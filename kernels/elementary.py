@@ -231,19 +231,36 @@ def _expm1_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[j
 
 @jax.custom_jvp
 @traced_once
+def log1p_inside(y: jax.Array) -> jax.Array:
+    """ln(1 + y), shape and type of `y` (float32 or float64), with all its digits near 0, for y > −1 that are known to be less than half of
+    the largest number: spares `log1p` looking for what is beyond."""
+    exponent, unit = _exponent(1 + y)
+    return _joined_logarithm(exponent, (0.5 * y) * unit + (0.5 * unit - 1))
+
+
+@jax.custom_jvp
+@traced_once
 def log1p(y: jax.Array) -> jax.Array:
     """ln(1 + y), shape and type of `y` (float32 or float64), with all its digits near 0: −inf at −1, NaN below, +inf at +inf.
     Within a factor of 2 of the largest number it loses digits."""
-    exponent, unit = _exponent(1 + y)
-    found = _joined_logarithm(exponent, (0.5 * y) * unit + (0.5 * unit - 1))
     # One after the other: a choice between two numbers would be made in float64.
-    found = jnp.where(y < jnp.inf, found, y)
+    found = jnp.where(y < jnp.inf, log1p_inside(y), y)
     return jnp.where(y > -1, found, jnp.where(y == -1, jnp.full_like(y, -jnp.inf), jnp.nan))
 
 
+@log1p_inside.defjvp
 @log1p.defjvp
 def _log1p_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     return log1p(*primals), tangents[0] / (1 + primals[0])
+
+
+@jax.custom_jvp
+@traced_once
+def log_inside(u: jax.Array) -> jax.Array:
+    """ln u, shape and type of `u` (float32 or float64), for u > 0 that are known to be normal numbers less than half of the largest: spares
+    `log` looking for what is beyond."""
+    exponent, unit = _exponent(u)
+    return _joined_logarithm(exponent, (0.5 * u) * unit - 1)
 
 
 def log(u: jax.Array) -> jax.Array:
@@ -255,11 +272,11 @@ def log(u: jax.Array) -> jax.Array:
 @jax.custom_jvp
 @traced_once
 def _log(u: jax.Array) -> jax.Array:
-    exponent, unit = _exponent(u)
-    found = _joined_logarithm(exponent, (0.5 * u) * unit - 1)
-    return jnp.where(u >= np.finfo(np.float64).tiny, jnp.where(u < jnp.inf, found, u), jnp.where(u >= 0, -jnp.inf, jnp.nan))
+    found = jnp.where(u < jnp.inf, log_inside(u), u)
+    return jnp.where(u >= np.finfo(np.float64).tiny, found, jnp.where(u >= 0, -jnp.inf, jnp.nan))
 
 
+@log_inside.defjvp
 @_log.defjvp
 def _log_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     return log(*primals), tangents[0] / primals[0]

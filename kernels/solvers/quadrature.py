@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kernels.elementary import exp, expm1, log, log1p
+from kernels.elementary import exp, expm1, log, log1p, log1p_inside, log_inside
 from kernels.in_turn import in_turn
 from kernels.solvers.panels import direct_panels, gauss_legendre, weighted_sum
 from kernels.solvers.quadrature_panels import LawInPanels
@@ -86,10 +86,10 @@ class QuadratureSolution(LawInPanels):
             if whole is None:
                 left = jnp.zeros_like(level)
             elif end <= self.budget.places[0].ahead / 2:
-                left = log1p(-(level * of_whole))
+                left = log1p_inside(-(level * of_whole))
             else:
                 # The difference is exact where little is left: of an error in it the law takes a high power.
-                left = log((whole - level) * of_whole)
+                left = log_inside((whole - level) * of_whole)
             return exp(self.log_doubling_time(level, left))
 
         if self.kink is None:

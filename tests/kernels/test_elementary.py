@@ -22,7 +22,9 @@ _ARGUMENTS = {
     "log1p": np.concatenate([_RANDOM.uniform(-0.999, 5, 600), _SMALL, -_SMALL, 10.0 ** _RANDOM.uniform(0, 30, 300)]),
     "log": np.concatenate([_RANDOM.uniform(0.001, 3, 600), 1 + _SMALL, 10.0 ** _RANDOM.uniform(-37, 38, 300)]),
 }
+_ARGUMENTS |= {f"{name}_inside": _ARGUMENTS[name] for name in ("log1p", "log")}
 _EXACT: dict[str, Any] = {"exp2": lambda z: mpmath.power(2, z)} | {name: getattr(mpmath, name) for name in ("exp", "expm1", "log1p", "log")}
+_EXACT |= {f"{name}_inside": _EXACT[name] for name in ("log1p", "log")}
 
 
 def _last_places(found: np.ndarray, exact: list[Any]) -> float:
@@ -95,6 +97,8 @@ def test_ends(precision: str) -> None:
         ("expm1", np.exp),
         ("log1p", lambda y: 1 / (1 + y)),
         ("log", lambda u: 1 / u),
+        ("log1p_inside", lambda y: 1 / (1 + y)),
+        ("log_inside", lambda u: 1 / u),
     ],
 )
 def test_slopes(name: str, slope: Callable[[np.ndarray], np.ndarray]) -> None:
