@@ -176,7 +176,7 @@ __device__ inline void march(const System &law, REAL *state, REAL scale, REAL to
     constexpr REAL E[STAGES] = {(REAL)-0.00178001105222577714, (REAL)-0.0008164344596567469, (REAL)0.007880878010261995,
                                 (REAL)-0.1447110071732629, (REAL)0.5823571654525552, (REAL)-0.45808210592918697, (REAL)(1.0 / 66)};
     constexpr int N = System::STATES;
-    REAL time = 0, length = (REAL)0.002, rate[N];
+    REAL time = 0, length = (REAL)0.08, rate[N];
     int next = 0;
     law.rates(time, state, rate);
     for (int step = 0; step < steps && next < questions.count; step++) {

@@ -82,7 +82,7 @@ void levels(long lanes, const REAL *returns, const REAL *first, const REAL *lamb
             long i = begin + l;
             lam[l] = lambda[i]; X[l] = ceiling[i]; r[l] = rho[i]; g[l] = growth[i] / 12; lt0[l] = LOG(first[i]);
             b[l] = lambda[i] * share / returns[i] * X[l] * LN2; scale[l] = least(asked[count - 1], 1 / g[l]);
-            t[l] = 0; w[l] = 0; length[l] = (REAL)0.002; next[l] = 0;
+            t[l] = 0; w[l] = 0; length[l] = (REAL)0.08; next[l] = 0;
         }
         for (int step = 0; step < steps; step++) {
             int going = 0;

@@ -34,8 +34,8 @@ Memory = tuple[jax.Array, ...]
 
 _SHORT = 0.1
 """A step in the clock over which no law bends much."""
-_FIRST_STEP = 0.002
-"""The first step in the clock: short enough that no law has bent over it."""
+_FIRST_STEP = 0.08
+"""The first step in the clock: a short one, of which the estimate says how long the next may be. Where it is too long it is taken again."""
 
 
 class System(ABC):
