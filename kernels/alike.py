@@ -113,10 +113,16 @@ def order(along: Sequence[Scale], weights: Sequence[float], parameters: Mapping[
 
 
 def in_order(
-    function: Callable[[dict[str, jax.Array]], Any], rows: Mapping[str, jax.Array], of: jax.Array, together: int, count: jax.Array
+    function: Callable[[dict[str, jax.Array], Any], tuple[Any, Any]],
+    rows: Mapping[str, jax.Array],
+    of: jax.Array,
+    together: int,
+    count: jax.Array,
+    handed: Any,
 ) -> Any:
     """`function` of the rows, each (lanes,), `together` lanes at a time in the order `of` (lanes,), of which the first `count` are
-    wanted; what it gives, a tree of (…, together), in the order of the rows (…, lanes). Others are zero."""
+    wanted; what it gives, a tree of (…, together), in the order of the rows (…, lanes). Others are zero. With its answer each call gives
+    what it hands on to the next; the first is given `handed`."""
     # Traced once, for its shapes and for the loop.
     function = jax.jit(function, inline=True)
     parts = len(of) // together
@@ -130,16 +136,16 @@ def in_order(
         return {name: lax.dynamic_index_in_dim(row, index, 0, keepdims=False) for name, row in sorted_rows.items()}
 
     first = part(jnp.uint32(0))
-    empty = jax.tree.map(lambda leaf: jnp.zeros((*leaf.shape[:-1], len(of)), leaf.dtype), jax.eval_shape(function, first))
+    empty = jax.tree.map(lambda leaf: jnp.zeros((*leaf.shape[:-1], len(of)), leaf.dtype), jax.eval_shape(function, first, handed)[0])
 
-    def one(index: jax.Array, carry: tuple[dict[str, jax.Array], Any]) -> tuple[dict[str, jax.Array], Any]:
+    def one(index: jax.Array, carry: tuple[dict[str, jax.Array], Any, Any]) -> tuple[dict[str, jax.Array], Any, Any]:
         # The next ones are taken up before they are needed: a slice taken in their own pass would be taken within its loops, lane by lane.
-        held, found = carry
-        made = function(held)
+        held, found, handed = carry
+        made, handed = function(held, handed)
         found = jax.tree.map(lambda rows, row: lax.dynamic_update_slice_in_dim(rows, row, index * together, -1), found, made)
-        return part(jnp.minimum(index + 1, parts - 1)), found
+        return part(jnp.minimum(index + 1, parts - 1)), found, handed
 
-    _, found = lax.fori_loop(np.uint32(0), (count + (together - 1)) // together, one, (first, empty))
+    _, found, _ = lax.fori_loop(np.uint32(0), (count + (together - 1)) // together, one, (first, empty, handed))
     back = jnp.zeros(len(of), jnp.uint32).at[of].set(jnp.arange(len(of), dtype=jnp.uint32), unique_indices=True, mode="promise_in_bounds")
 
     def returned(rows: jax.Array) -> jax.Array:

@@ -26,8 +26,10 @@ from kernels.outcomes import Evaluation, Label, Outcomes, Rows
 from kernels.platform import platform
 from kernels.sampling import Design, path_words
 from kernels.solvers.budget import Budget
+from kernels.solvers.clock import kept_rows
 from kernels.solvers.clock_solution import ClockSolution
 from kernels.solvers.recursion import RecursionSolution
+from kernels.solvers.room import lending
 from kernels.statistics import Bins
 
 AUDIT_STRIDE = 256
@@ -234,13 +236,30 @@ class Study:
         take about as many steps. Of the lanes only the first `count` are wanted."""
         assert self.step_count is not None
 
-        def solved(some: dict[str, jax.Array]) -> Rows:
-            return self.rows(self.completed(some, (together,)), self.work_here)
+        def solved(some: dict[str, jax.Array], room: Any) -> tuple[Rows, Any]:
+            parameters = self.completed(some, (together,))
+            if room is None:
+                return self.rows(parameters, self.work_here), None
+            with lending(room) as lent:
+                return self.rows(parameters, self.work_here), lent.arrays
 
         count = jnp.asarray(count, jnp.uint32)
         of = order(self.scales, self.step_count.weights, drawn, count)
-        found: Rows = in_order(solved, drawn, of, together, count)
+        found: Rows = in_order(solved, drawn, of, together, count, self._room({name: row[:together] for name, row in drawn.items()}))
         return found
+
+    def _room(self, some: dict[str, jax.Array]) -> Any:
+        """Room for the steps of some trajectories, (lanes,) each; None where they are kept otherwise. Slopes have no use for it."""
+        if self.outcomes.gradients or not self.budget.tolerance:
+            return None
+
+        def rows(some: dict[str, jax.Array]) -> Any:
+            (lanes,) = next(iter(some.values())).shape
+            solution = self.model.solve(self.completed(some, (lanes,)), self.options, self.work_here)
+            assert isinstance(solution, ClockSolution)
+            return kept_rows(solution.system, solution.stepping)
+
+        return jax.tree.map(lambda row: jnp.full(row.shape, jnp.inf, row.dtype), jax.eval_shape(rows, some))
 
     def trajectories(self, parameters: Mapping[str, jax.Array], times: tuple[float, ...]) -> jax.Array:
         """Doublings made by each time, shape (times, lanes)."""

@@ -24,6 +24,7 @@ from jax import lax
 
 from kernels.elementary import exp, log
 from kernels.in_memory import in_memory
+from kernels.solvers.room import lent_room
 from kernels.solvers.search import cubic_zero, hump
 from kernels.solvers.step import State, Step, take_step
 from kernels.solvers.tableaus import RUNGE_KUTTA_5, RUNGE_KUTTA_8, Tableau
@@ -81,7 +82,7 @@ class System(ABC):
 
 
 class Track(NamedTuple):
-    """The accepted and tried steps of trajectories, each (steps + 1, lanes), the final state last and repeated; unused rows are +inf.
+    """The accepted and tried steps of trajectories, each (steps + 1, lanes), the final state after the last; rows beyond are of no meaning.
 
     `stride` is the length of the step in the clock, negative where it was taken in time; `elapsed` its months. `before` is the state, past
     time, at its end before anything happened there.
@@ -309,6 +310,12 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
     return Walk(new_state, new_memory, length, again, active & ~done, arrival), row
 
 
+def kept_rows(system: System, stepping: Stepping) -> Row:
+    """Room for what is kept of every step and of the end, each (steps + 1, lanes), filled with +inf."""
+    rows: Row = jax.tree.map(lambda value: jnp.full((stepping.steps + 1, *value.shape), jnp.inf, value.dtype), at_end(at_start(system)))
+    return rows
+
+
 def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
     """Step all trajectories to their horizon, to their arrival, or beyond the coordinate `furthest` if nothing further is asked."""
 
@@ -325,7 +332,10 @@ def integrate(system: System, stepping: Stepping, furthest: float) -> Track:
         place, walk, _ = carry
         return (place < stepping.steps) & jnp.any(walk.active)
 
-    walk = at_start(system)
-    empty = jax.tree.map(lambda value: jnp.full((stepping.steps + 1, *value.shape), jnp.inf, value.dtype), at_end(walk))
-    last, walk, kept = lax.while_loop(going, one, (jnp.int32(0), walk, empty))
-    return Track(*put(kept, at_end(walk), last), walk.arrival, walk.active, last)
+    walk, room = at_start(system), lent_room()
+    begun = kept_rows(system, stepping) if room is None else room.take()
+    last, walk, kept = lax.while_loop(going, one, (jnp.int32(0), walk, begun))
+    kept = put(kept, at_end(walk), last)
+    if room is not None:
+        room.give_back(kept)
+    return Track(*kept, walk.arrival, walk.active, last)

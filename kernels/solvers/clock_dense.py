@@ -117,7 +117,7 @@ class DenseClock(Solution):
 
     def _last_before(self, keys: jax.Array, key: jax.Array, strictly: bool = False) -> jax.Array:
         """The number of the last step whose key is at most (`strictly`: below) `key` (…, lanes), int32."""
-        return jnp.maximum(count_before(keys, in_memory(key), strictly) - 1, 0)
+        return jnp.maximum(count_before(keys, self._track.used + 1, in_memory(key), strictly) - 1, 0)
 
     def _along(self, place: Place, stride: jax.Array) -> tuple[State, jax.Array]:
         """The state after part of a step, and what the clock goes by there if the step is taken in time."""

@@ -24,15 +24,16 @@ def at_places(rows: jax.Array, place: jax.Array) -> jax.Array:
     return found
 
 
-def count_before(rows: jax.Array, key: jax.Array, strictly: bool) -> jax.Array:
-    """How many entries of `rows`, (steps, lanes) of which none is less than the one before it, are at most (`strictly`: below) `key`
-    (…, lanes); int32 of its shape. By halving: an entry of each trajectory is looked at for every power of two up to their number."""
+def count_before(rows: jax.Array, used: jax.Array, key: jax.Array, strictly: bool) -> jax.Array:
+    """How many of the first `used` entries of `rows`, (steps, lanes) of which none is less than the one before it, are at most (`strictly`:
+    below) `key` (…, lanes); int32 of its shape. By halving: an entry of each trajectory is looked at for every power of two up to their
+    number."""
     bits = len(rows).bit_length()
 
     def halve(index: jax.Array, count: jax.Array) -> jax.Array:
         further = count + (1 << (bits - 1 - index))
-        entry = at_places(rows, places(jnp.minimum(further, len(rows)) - 1))
+        entry = at_places(rows, places(jnp.minimum(further, used) - 1))
         before = entry < key if strictly else entry <= key
-        return jnp.where(before & (further <= len(rows)), further, count)
+        return jnp.where(before & (further <= used), further, count)
 
     return few_rounds(bits, halve, jnp.zeros(key.shape, jnp.int32))

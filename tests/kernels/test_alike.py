@@ -72,11 +72,16 @@ def test_no_order_where_none_saves_much():
 @pytest.mark.parametrize("count", [0, 1, 100, 128, 1024])
 def test_what_is_found_in_an_order_stands_in_that_of_the_rows(count):
     row, of = jnp.arange(1024.0), jnp.asarray(RANDOM.permutation(1024), jnp.uint32)
-    found = np.asarray(in_order(lambda rows: {"square": rows["row"] ** 2}, {"row": row}, of, 128, jnp.uint32(count))["square"])
+
+    def squares_and_turn(rows, turn):
+        return {"square": rows["row"] ** 2, "turn": jnp.full(128, turn)}, turn + 1
+
+    found = in_order(squares_and_turn, {"row": row}, of, 128, jnp.uint32(count), jnp.float64(1))
     solved = np.asarray(of)[: -(-count // 128) * 128]
-    expected = np.zeros(1024)
-    expected[solved] = solved.astype(float) ** 2
-    assert np.array_equal(found, expected)
+    squares, turns = np.zeros(1024), np.zeros(1024)
+    squares[solved], turns[solved] = solved.astype(float) ** 2, 1 + np.arange(len(solved)) // 128
+    assert np.array_equal(found["square"], squares)
+    assert np.array_equal(found["turn"], turns)
 
 
 STUDIES = {
