@@ -139,8 +139,9 @@ def test_what_is_not_known_here_is_an_error():
 def test_a_logarithm_of_our_own_is_what_it_is_made_of():
     found = counted(elementary.log1p)
     assert "logarithms" not in found
-    assert found["divisions"] == 1
-    assert found["multiply-adds"] > 3
+    assert "divisions" not in found
+    # A polynomial of 9 terms, and what joins it.
+    assert 9 < found["multiply-adds"] < 20
 
 
 @pytest.mark.slow
