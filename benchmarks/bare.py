@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from benchmarks.environment import cores
+from benchmarks.environment import cores, held_to
 from kernels.compiler import compiled
 from kernels.devices import devices as of_workers
 from kernels.in_turn import in_turn
@@ -46,9 +46,15 @@ class Threads:
             self._compiled = True
         return list(self._pool.map(lambda call: self._wait(call()), self._calls))
 
-    def first(self, count: int) -> Threads:
-        """The calls of the first so many devices alone; the others are idle."""
-        return Threads(self._calls[:count])
+    def on_cores(self, count: int) -> Callable[[], list[Any]]:
+        """The calls of the first so many devices alone, on as many cores."""
+        few = Threads(self._calls[:count])
+
+        def run() -> list[Any]:
+            with held_to(count):
+                return few()
+
+        return run
 
 
 class Batches:
