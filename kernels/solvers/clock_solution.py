@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from kernels.elementary import exp
+from kernels.in_memory import in_memory
 from kernels.in_turn import in_turn
-from kernels.solvers.clock import Memory, clock_rate
+from kernels.solvers.clock import clock_rate
 from kernels.solvers.clock_dense import DenseClock, Place
 from kernels.solvers.rows import at_places, places
 from kernels.solvers.search import illinois, root_of, sign_change
@@ -53,13 +54,10 @@ def _height(start: jax.Array, end: jax.Array, first: jax.Array, final: jax.Array
 
 
 class _Heights(NamedTuple):
-    """The two `_heights` of all steps: which step has the highest of each and how it goes there, (2, lanes); each at the first start and at
-    the last end; and all that is known of the first, the pace, (steps, lanes), in rows of which those after the last step are empty."""
+    """Two heights of all steps, ln of the pace and of how slow it would be before policy: which step has the highest of each, (2, lanes),
+    and all that is known of the first, (steps, lanes), in rows of which those after the last step are empty."""
 
-    step: jax.Array
-    highest: _Height
-    at_start: jax.Array
-    at_end: jax.Array
+    highest: jax.Array
     pace: _Height
 
 
@@ -118,78 +116,86 @@ class ClockSolution(DenseClock):
 
     # --- paces -----------------------------------------------------------------------------------------------------------------------
 
+    def _heights_in(self, place: Place) -> tuple[_Height, _Height]:
+        """Both heights in a step of each trajectory."""
+        rates = in_memory(self._rates(place.memory, place.state))
+        constant = clock_rate(self.system, rates)
+        ends = []
+        for state, found in ((place.state, rates), (place.end, in_memory(self._rates(place.memory, place.end)))):
+            slopes = in_memory(tuple(slope * place.stride for slope in self._slopes(place, found, constant)))
+            (governed, before), rising = jax.jvp(lambda *at: self.system.log_paces(at, place.memory), state, slopes)
+            ends.append(in_memory(((governed, rising[0]), (-before, -rising[1]))))
+        pace, slowness = (_height(start, end, first, final) for (start, first), (end, final) in zip(*ends, strict=True))
+        return in_memory((pace, slowness))
+
     @cached_property
     def _heights_of_steps(self) -> _Heights:
-        """`_heights` of all steps. What is not asked of it takes no part in the program."""
+        """What is not asked of it takes no part in the program."""
         track, like = self._track, self.horizon
 
-        def of_step(step: Place) -> _Height:
-            both = tuple(jnp.stack(pair) for pair in zip(step.state, step.end, strict=True))
-            rates = self.system.rates(both, step.memory)
-            constant = clock_rate(self.system, tuple(rate[0] for rate in rates))
-            slopes = tuple(slope * step.stride for slope in self._slopes(step, rates, constant))
-            (governed, before), rising = jax.jvp(lambda *at: self.system.log_paces(at, step.memory), both, slopes)
-            pairs = zip((governed, rising[0]), (-before, -rising[1]), strict=True)
-            heights, changes = (jnp.stack(pair, axis=1) for pair in pairs)
-            return _height(*heights, *changes)
-
-        def one(index: jax.Array, found: _Heights) -> _Heights:
-            here = of_step(self._step(index))
+        def one(index: jax.Array, found: tuple[tuple[jax.Array, ...], tuple[jax.Array, ...], _Height]) -> Any:
+            steps, summits, rows = found
+            both = self._heights_in(self._step(index))
             # A height that is not a number stays.
-            higher = (index == 0) | (here.summit > found.highest.summit) | jnp.isnan(here.summit)
-            return _Heights(
-                step=jnp.where(higher, index, found.step),
-                highest=_Height(*(jnp.where(higher, new, old) for new, old in zip(here, found.highest, strict=True))),
-                at_start=jnp.where(index == 0, here.start, found.at_start),
-                at_end=here.start,
-                pace=_Height(
-                    *(lax.dynamic_update_index_in_dim(rows, row[0], index, 0) for rows, row in zip(found.pace, here, strict=True))
-                ),
+            higher = [(index == 0) | (here.summit > summit) | jnp.isnan(here.summit) for here, summit in zip(both, summits, strict=True)]
+            return (
+                tuple(jnp.where(is_higher, index, step) for is_higher, step in zip(higher, steps, strict=True)),
+                tuple(jnp.where(is_higher, here.summit, summit) for is_higher, here, summit in zip(higher, both, summits, strict=True)),
+                _Height(*(lax.dynamic_update_index_in_dim(held, row, index, 0) for held, row in zip(rows, both[0], strict=True))),
             )
 
-        nothing = jnp.zeros((2, *like.shape), like.dtype)
+        nothing, first = jnp.zeros_like(like), jnp.zeros(like.shape, jnp.int32)
         rows = jnp.zeros((len(track.stride), *like.shape), like.dtype)
-        begin = _Heights(nothing.astype(jnp.int32), _Height(*[nothing] * 6), nothing, nothing, _Height(*[rows] * 6))
-        found: _Heights = lax.fori_loop(0, track.used + 1, one, begin)
-        return found
-
-    def _heights(self, state: State, memory: Memory) -> jax.Array:
-        """ln of the pace, and of how slow it would be before policy, (2, lanes), of states of that shape."""
-        governed, before = self.system.log_paces(state, memory)
-        return jnp.stack([governed[0], -before[1]])
-
-    def _rising(self, place: Place, share: jax.Array) -> jax.Array:
-        """How `_heights` change along a step at a share of it."""
-        state, constant = self._along(place, share * place.stride)
-        slopes = self._slopes(place, self.system.rates(state, place.memory), constant)
-        rising: jax.Array = jax.jvp(lambda *at: self._heights(at, place.memory), state, slopes)[1]
-        return rising
+        steps, _, pace = lax.fori_loop(0, track.used + 1, one, ((first, first), (nothing, nothing), _Height(*[rows] * 6)))
+        return _Heights(jnp.stack(steps), pace)
 
     @cached_property
     def _extremes(self) -> tuple[jax.Array, jax.Array, jax.Array, Place]:
-        """The highest of `_heights`, their months, and where in which steps they lie; each (2, lanes)."""
-        found = self._heights_of_steps.highest
-        place = self._place(self._heights_of_steps.step)
+        """The highest of either of `_heights_of_steps`, their months, and where in which steps they lie; each (2, lanes)."""
+        place = self._place(self._heights_of_steps.highest)
+        value, month, share = in_turn(lambda one: self._highest_in(*one), (jnp.arange(2, dtype=jnp.int32), place))
+        return value, month, share, place
+
+    def _highest_in(self, kind: jax.Array, place: Place) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """The highest of one of both heights in a step of each trajectory, its month, and at which share of the step; each (lanes,)."""
+        found: _Height = jax.tree.map(partial(jnp.where, kind == 0), *self._heights_in(place))
         begins = found.start >= found.end
         value, month = jnp.maximum(found.start, found.end), jnp.where(begins, place.state[0], place.end[0])
         zero = jnp.zeros_like(month)
+        end = jnp.where(begins, zero, 1)
+
+        def height(state: State) -> jax.Array:
+            governed, before = self.system.log_paces(state, place.memory)
+            return jnp.where(kind == 0, governed, -before)
 
         def falling(share: jax.Array) -> jax.Array:
-            return -self._rising(place, share)
+            state, constant = self._along(place, share * place.stride)
+            slopes = self._slopes(place, self._rates(place.memory, state), constant)
+            rising: jax.Array = jax.jvp(lambda *at: height(at), state, slopes)[1]
+            return -rising
 
         def search() -> jax.Array:
-            return illinois(falling, zero, zero + 1, jnp.minimum(-found.first, 0), jnp.maximum(-found.final, 0), self._secants)
+            steps = 5 if zero.dtype == jnp.float32 else 9
+            return illinois(falling, zero, zero + 1, jnp.minimum(-found.first, 0), jnp.maximum(-found.final, 0), found.share, steps)
 
-        share = root_of(falling, search, zero, zero + 1)
-        at_summit, _ = self._along(place, share * place.stride)
-        summit = self._heights(at_summit, place.memory)
-        higher = found.is_humped & (summit > value)
-        return jnp.where(higher, summit, value), jnp.where(higher, at_summit[0], month), share, place
+        def inside() -> tuple[jax.Array, jax.Array, jax.Array]:
+            share = root_of(falling, search, zero, zero + 1)
+            at_summit, _ = self._along(place, share * place.stride)
+            summit = height(at_summit)
+            higher = found.is_humped & (summit > value)
+            return jnp.where(higher, summit, value), jnp.where(higher, at_summit[0], month), jnp.where(higher, share, end)
+
+        # In most laws the pace before policy has no dip, and in some the pace no summit between its ends.
+        highest: tuple[jax.Array, jax.Array, jax.Array] = lax.cond(jnp.any(found.is_humped), inside, lambda: (value, month, end))
+        return highest
 
     def paces(self) -> Paces:
         track = self._track
         # Before policy.
-        at_start, at_end = -self._heights_of_steps.at_start[1], -self._heights_of_steps.at_end[1]
+        at_start, at_end = (
+            self.system.log_paces(tuple(of(row) for row in track.states), tuple(of(row) for row in track.memories))[1]
+            for of in (lambda rows: rows[0], self._final)
+        )
         (highest, slowest), (date, _), _, _ = self._extremes
         arrived = track.arrival <= self.horizon
         if self.system.ceiling is None:

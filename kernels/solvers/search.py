@@ -64,20 +64,22 @@ class _Bracket(NamedTuple):
         return _Bracket(low, high, at_low, at_high, middle, value, jnp.where(above, 1, -1).astype(side.dtype))
 
 
-def illinois(rising: Function, low: jax.Array, high: jax.Array, at_low: jax.Array, at_high: jax.Array, steps: int) -> jax.Array:
-    """Where an increasing function is zero between `low`, where it is `at_low` ≤ 0, and `high`, where it is `at_high` ≥ 0: the secant
-    method, kept inside its bracket by halving the value at an end that stays for a second time."""
+def illinois(
+    rising: Function, low: jax.Array, high: jax.Array, at_low: jax.Array, at_high: jax.Array, guess: jax.Array, steps: int
+) -> jax.Array:
+    """Where an increasing function is zero between `low`, where it is `at_low` ≤ 0, and `high`, where it is `at_high` ≥ 0: so many steps of
+    the secant method, the first from a `guess`, kept inside its bracket by halving the value at an end that stays for a second time."""
+    zero = jnp.zeros_like(low)
 
     def step(index: jax.Array, bracket: _Bracket) -> _Bracket:
         # The bracket is narrowed by what the pass before has left in memory. Of a value of this pass the compiler would make copies that
         # round otherwise, and at a root they would not agree on its sign.
-        bracket = bracket.narrowed(index, 0)
+        begun = bracket._replace(tried=guess)
+        bracket = jax.tree.map(lambda first, later: jnp.where(index == 0, first, later), begun, bracket.narrowed(index, 0))
         return bracket._replace(value=rising(bracket.tried))
 
-    # As if the lower end had been tried.
-    begin = _Bracket(low, high, at_low, at_high, low, at_low, jnp.zeros_like(low))
-    found: _Bracket = lax.fori_loop(0, steps, step, begin)
-    return found.tried
+    found: _Bracket = lax.fori_loop(0, steps, step, _Bracket(low, high, at_low, at_high, guess, zero, zero))
+    return found.narrowed(jnp.int32(steps), 0).tried
 
 
 def sign_change(rising: Function, low: jax.Array, high: jax.Array, steps: int, halvings: int = 0) -> jax.Array:

@@ -30,11 +30,25 @@ def test_secants_converge_faster_than_halving(name: Any) -> None:
             return FUNCTIONS[name](x, root)
 
         low, high = jnp.zeros_like(root), jnp.ones_like(root)
-        errors = [np.max(np.abs(illinois(rising, low, high, rising(low), rising(high), steps) - root)) for steps in (8, 12, 16)]
+        middle = jnp.full_like(root, 0.5)
+        errors = [np.max(np.abs(illinois(rising, low, high, rising(low), rising(high), middle, steps) - root)) for steps in (8, 12, 16)]
     # Of order 1.44 on average: halving would leave 2⁻¹² and 2⁻¹⁶.
     assert errors[1] < 1e-4
     assert errors[2] < 1e-9
     assert errors[2] <= errors[1] <= errors[0]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_guess_that_is_the_root_is_found_at_once(name: Any) -> None:
+    with jax.enable_x64(True):
+        root = jnp.asarray(ROOTS)
+
+        def rising(x: jax.Array) -> jax.Array:
+            return FUNCTIONS[name](x, root)
+
+        low, high = jnp.zeros_like(root), jnp.ones_like(root)
+        found = illinois(rising, low, high, rising(low), rising(high), root, 1)
+    assert np.max(np.abs(found - root)) < 1e-15
 
 
 def test_without_a_change_of_sign_the_nearer_end() -> None:
