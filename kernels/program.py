@@ -31,6 +31,8 @@ from kernels.tally import Counted, Tally
 _Arrays = dict[str, jax.Array]
 _Audited = tuple[_Arrays, jax.Array, jax.Array]
 """The inputs of the draws that are audited, and their flags and numbers: each (…, blocks audited at once, audited draws of a block)."""
+_PARTS = 4
+"""Parts that a CPU solves before it counts them: what they give stays in a core's cache."""
 _ROUNDS_AUDITED = 16
 """Rounds of an accelerator whose audit is made at once: the draws of one are far too few for it, and take as many kernels."""
 
@@ -73,16 +75,18 @@ class TileProgram:
         self.study, self.shape, self.keep = study, shape, keep
         # Counts steps where they must be counted, which cannot be done while the program is traced.
         _ = study.work
-        alike = solved_alike(study)
+        alike, block = solved_alike(study), study.design.block
+        self._alike = min(lanes or alike, block, ALIKE_LANES) if alike else 0
         # What is solved alike is counted in parts of its own size.
-        self._group = min(study.design.block, ALIKE_LANES)
-        self._alike = min(lanes or alike, self._group) if alike else 0
-        lanes = min(CPU_LANES, study.design.block) if alike else lanes or sub_block(study)
-        self.lanes = min(lanes, study.design.block)
+        lanes = min(CPU_LANES, block) if alike else lanes or sub_block(study)
+        self.lanes = min(lanes, block)
         most = max(lanes // study.design.block, 1)
         # Blocks solved at once, where lanes are more than a block's: as many as the tile holds a whole number of times.
         self.together = max(count for count in range(1, min(most, shape.blocks) + 1) if shape.blocks % count == 0)
         on_cpu = platform() == "cpu"
+        # Draws that are solved before they are counted. On a CPU these are of some parts, whose loop the compiler makes one piece of code;
+        # a loop that counts, too, is walked operation by operation. An accelerator solves and counts all at once.
+        self._group = min(block, ALIKE_LANES) if alike else min(block, _PARTS * self.lanes) if on_cpu and self.together == 1 else 0
         self._rounds_audited = 1 if on_cpu else min(_ROUNDS_AUDITED, shape.cells * shape.blocks // self.together)
         self._tally = Tally(study, self.together, self.lanes)
         self._run = compiled(self._tile)
@@ -212,14 +216,15 @@ class TileProgram:
                 return arrays, self._picked(audited, (drawn, rows.flags, rows.numbers), turn, part), tally
 
             def one_group(group: jax.Array, tile: tuple[_Arrays, _Audited, Counted]) -> tuple[_Arrays, _Audited, Counted]:
-                solved = self._solved_alike(key, start, cell, held, group)
+                solve = self._solved_alike if self._alike else self._solved_in_turn
+                solved = solve(key, start, cell, held, group)
                 each = self._group // lanes
                 last = jnp.minimum((group + 1) * each, parts)
                 added: tuple[_Arrays, _Audited, Counted] = lax.fori_loop(group * each, last, partial(one_part, solved=solved), tile)
                 return added
 
             begin = (*tile, self._tally.nothing())
-            if self._alike:
+            if self._group:
                 walked = lax.fori_loop(np.uint32(0), (held + (self._group - 1)) // self._group, one_group, begin)
             else:
                 walked = lax.fori_loop(np.uint32(0), parts, one_part, begin)
@@ -288,6 +293,30 @@ class TileProgram:
         drawn = {name: parameters[name] for name in study.inputs}
         count = jnp.minimum(held - group * self._group, self._group)
         return drawn, study.rows_alike(drawn, count, self._alike)
+
+    def _solved_in_turn(self, key: jax.Array, start: jax.Array, cell: jax.Array, held: jax.Array, group: jax.Array) -> tuple[_Arrays, Rows]:
+        """As `_solved_alike`, part by part."""
+        study, lanes = self.study, self.lanes
+
+        # Traced once, for its shapes and for the loop.
+        @partial(jax.jit, inline=True)
+        def solved(turn: jax.Array, room: Any) -> tuple[tuple[_Arrays, Rows], Any]:
+            number = group * self._group + turn * lanes + jnp.arange(lanes, dtype=jnp.uint32)
+            parameters = study.parameters(key, study.design.in_rows(start + number), cell)
+            rows, room = study.rows_in(parameters, room)
+            return ({name: parameters[name] for name in study.inputs}, rows), room
+
+        def one(turn: jax.Array, carry: tuple[tuple[_Arrays, Rows], Any]) -> tuple[tuple[_Arrays, Rows], Any]:
+            made, room = solved(turn, carry[1])
+            return jax.tree.map(lambda kept, row: lax.dynamic_update_slice_in_dim(kept, row, turn * lanes, -1), carry[0], made), room
+
+        room = study.room(lanes)
+        shapes, _ = jax.eval_shape(solved, jnp.uint32(0), room)
+        empty = jax.tree.map(lambda row: jnp.zeros((*row.shape[:-1], self._group), row.dtype), shapes)
+        count = jnp.minimum(held - group * self._group, self._group)
+        found, _ = lax.fori_loop(np.uint32(0), (count + (lanes - 1)) // lanes, one, (empty, room))
+        solved_so: tuple[_Arrays, Rows] = found
+        return solved_so
 
     def _add(
         self,

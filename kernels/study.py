@@ -237,29 +237,33 @@ class Study:
         assert self.step_count is not None
 
         def solved(some: dict[str, jax.Array], room: Any) -> tuple[Rows, Any]:
-            parameters = self.completed(some, (together,))
-            if room is None:
-                return self.rows(parameters, self.work_here), None
-            with lending(room) as lent:
-                return self.rows(parameters, self.work_here), lent.arrays
+            return self.rows_in(self.completed(some, (together,)), room)
 
         count = jnp.asarray(count, jnp.uint32)
         of = order(self.scales, self.step_count.weights, drawn, count)
-        found: Rows = in_order(solved, drawn, of, together, count, self._room({name: row[:together] for name, row in drawn.items()}))
+        found: Rows = in_order(solved, drawn, of, together, count, self.room(together))
         return found
 
-    def _room(self, some: dict[str, jax.Array]) -> Any:
-        """Room for the steps of some trajectories, (lanes,) each; None where they are kept otherwise. Slopes have no use for it."""
+    def rows_in(self, parameters: Mapping[str, jax.Array], room: Any) -> tuple[Rows, Any]:
+        """`rows` of trajectories whose steps are kept in `room`, and what that has become."""
+        if room is None:
+            return self.rows(parameters, self.work_here), None
+        with lending(room) as lent:
+            return self.rows(parameters, self.work_here), lent.arrays
+
+    def room(self, lanes: int) -> Any:
+        """Room for the steps of so many trajectories; None where they are kept otherwise. Slopes have no use for it."""
         if self.outcomes.gradients or not self.budget.tolerance:
             return None
 
         def rows(some: dict[str, jax.Array]) -> Any:
-            (lanes,) = next(iter(some.values())).shape
             solution = self.model.solve(self.completed(some, (lanes,)), self.options, self.work_here)
             assert isinstance(solution, ClockSolution)
             return kept_rows(solution.system, solution.stepping)
 
-        return jax.tree.map(lambda row: jnp.full(row.shape, jnp.inf, row.dtype), jax.eval_shape(rows, some))
+        shape: Any = jax.ShapeDtypeStruct
+        inputs = {name: shape((lanes,), kind) for name, kind in self.inputs.items()}
+        return jax.tree.map(lambda row: jnp.full(row.shape, jnp.inf, row.dtype), jax.eval_shape(rows, inputs))
 
     def trajectories(self, parameters: Mapping[str, jax.Array], times: tuple[float, ...]) -> jax.Array:
         """Doublings made by each time, shape (times, lanes)."""
