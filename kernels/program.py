@@ -75,18 +75,18 @@ class TileProgram:
         self.study, self.shape, self.keep = study, shape, keep
         # Counts steps where they must be counted, which cannot be done while the program is traced.
         _ = study.work
-        alike, block = solved_alike(study), study.design.block
+        alike, block, on_cpu = solved_alike(study), study.design.block, platform() == "cpu"
         self._alike = min(lanes or alike, block, ALIKE_LANES) if alike else 0
-        # What is solved alike is counted in parts of its own size.
-        lanes = min(CPU_LANES, block) if alike else lanes or sub_block(study)
-        self.lanes = min(lanes, block)
-        most = max(lanes // study.design.block, 1)
+        lanes = lanes or sub_block(study)
+        # Lanes that a CPU solves at a time, of a group of those that are counted after: the compiler makes one piece of code of a loop that
+        # only solves; one that counts, too, is walked operation by operation. An accelerator solves and counts all at once.
+        self._in_turn = lanes if on_cpu and not alike and lanes < block else 0
+        most = max(lanes // block, 1)
+        # What is solved so is counted in parts of its own size.
+        self.lanes = min(max(lanes, CPU_LANES) if alike or self._in_turn else lanes, block)
+        self._group = min(block, ALIKE_LANES if alike else _PARTS * self.lanes)
         # Blocks solved at once, where lanes are more than a block's: as many as the tile holds a whole number of times.
         self.together = max(count for count in range(1, min(most, shape.blocks) + 1) if shape.blocks % count == 0)
-        on_cpu = platform() == "cpu"
-        # Draws that are solved before they are counted. On a CPU these are of some parts, whose loop the compiler makes one piece of code;
-        # a loop that counts, too, is walked operation by operation. An accelerator solves and counts all at once.
-        self._group = min(block, ALIKE_LANES) if alike else min(block, _PARTS * self.lanes) if on_cpu and self.together == 1 else 0
         self._rounds_audited = 1 if on_cpu else min(_ROUNDS_AUDITED, shape.cells * shape.blocks // self.together)
         self._tally = Tally(study, self.together, self.lanes)
         self._run = compiled(self._tile)
@@ -100,7 +100,7 @@ class TileProgram:
     @property
     def solved_at_once(self) -> int:
         """Draws that are solved at once: policy, as the shape."""
-        return self._alike or self.lanes * self.together
+        return self._alike or self._in_turn or self.lanes * self.together
 
     def __call__(
         self, cells: np.ndarray, first_block: int, blocks: int, draws: int, key: np.ndarray, device: Any = None
@@ -224,7 +224,7 @@ class TileProgram:
                 return added
 
             begin = (*tile, self._tally.nothing())
-            if self._group:
+            if self._alike or self._in_turn:
                 walked = lax.fori_loop(np.uint32(0), (held + (self._group - 1)) // self._group, one_group, begin)
             else:
                 walked = lax.fori_loop(np.uint32(0), parts, one_part, begin)
@@ -295,8 +295,8 @@ class TileProgram:
         return drawn, study.rows_alike(drawn, count, self._alike)
 
     def _solved_in_turn(self, key: jax.Array, start: jax.Array, cell: jax.Array, held: jax.Array, group: jax.Array) -> tuple[_Arrays, Rows]:
-        """As `_solved_alike`, part by part."""
-        study, lanes = self.study, self.lanes
+        """As `_solved_alike`, some lanes after the others."""
+        study, lanes = self.study, self._in_turn
 
         # Traced once, for its shapes and for the loop.
         @partial(jax.jit, inline=True)
