@@ -314,9 +314,8 @@ class TileProgram:
         shapes, _ = jax.eval_shape(solved, jnp.uint32(0), room)
         empty = jax.tree.map(lambda row: jnp.zeros((*row.shape[:-1], self._group), row.dtype), shapes)
         count = jnp.minimum(held - group * self._group, self._group)
-        found, _ = lax.fori_loop(np.uint32(0), (count + (lanes - 1)) // lanes, one, (empty, room))
-        solved_so: tuple[_Arrays, Rows] = found
-        return solved_so
+        found: tuple[_Arrays, Rows] = lax.fori_loop(np.uint32(0), (count + (lanes - 1)) // lanes, one, (empty, room))[0]
+        return found
 
     def _add(
         self,

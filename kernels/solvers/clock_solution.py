@@ -130,7 +130,7 @@ class ClockSolution(DenseClock):
 
     @cached_property
     def _heights_of_steps(self) -> _Heights:
-        """What is not asked of it takes no part in the program."""
+        """The heights of all steps. What is not asked of it takes no part in the program."""
         track, like = self._track, self.horizon
 
         def one(index: jax.Array, found: tuple[tuple[jax.Array, ...], tuple[jax.Array, ...], _Height]) -> Any:
@@ -175,6 +175,7 @@ class ClockSolution(DenseClock):
             return -rising
 
         def search() -> jax.Array:
+            # From the summit of the cubic so many are enough for the last digit.
             steps = 5 if zero.dtype == jnp.float32 else 9
             return illinois(falling, zero, zero + 1, jnp.minimum(-found.first, 0), jnp.maximum(-found.final, 0), found.share, steps)
 
