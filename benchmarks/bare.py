@@ -12,7 +12,8 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from benchmarks.environment import cores, held_to
+from benchmarks.affinity import held_to
+from benchmarks.environment import cores
 from kernels.compiler import compiled
 from kernels.devices import devices as of_workers
 from kernels.in_turn import in_turn

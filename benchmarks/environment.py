@@ -6,8 +6,6 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,29 +17,6 @@ _PACKAGES = ("siesweep", "jax", "jaxlib", "numpy", "xarray", "zarr", "pydantic")
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def can_be_held() -> bool:
-    """Whether this system has what `held_to` needs: Linux."""
-    return hasattr(os, "sched_setaffinity") and Path("/proc/self/task").is_dir()
-
-
-@contextmanager
-def held_to(count: int) -> Iterator[None]:
-    """Meanwhile every thread of this process runs on so many of its cores. XLA has threads of its own, which would use the others, too."""
-    every = os.sched_getaffinity(0)
-    _hold(set(sorted(every)[:count]))
-    try:
-        yield
-    finally:
-        _hold(every)
-
-
-def _hold(few: set[int]) -> None:
-    for thread in Path("/proc/self/task").iterdir():
-        # One may have ended meanwhile.
-        with suppress(ProcessLookupError):
-            os.sched_setaffinity(int(thread.name), few)
 
 
 def environment() -> dict[str, Any]:

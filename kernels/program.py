@@ -77,13 +77,13 @@ class TileProgram:
         _ = study.work
         alike, block, on_cpu = solved_alike(study), study.design.block, platform() == "cpu"
         self._alike = min(lanes or alike, block, ALIKE_LANES) if alike else 0
-        lanes = lanes or sub_block(study)
+        lanes = min(CPU_LANES, block) if alike else lanes or sub_block(study)
         # Lanes that a CPU solves at a time, of a group of those that are counted after: the compiler makes one piece of code of a loop that
         # only solves; one that counts, too, is walked operation by operation. An accelerator solves and counts all at once.
         self._in_turn = lanes if on_cpu and not alike and lanes < block else 0
         most = max(lanes // block, 1)
-        # What is solved so is counted in parts of its own size.
-        self.lanes = min(max(lanes, CPU_LANES) if alike or self._in_turn else lanes, block)
+        # What is solved so is counted in parts of their own size.
+        self.lanes = min(max(lanes, CPU_LANES) if self._in_turn else lanes, block)
         self._group = min(block, ALIKE_LANES if alike else _PARTS * self.lanes)
         # Blocks solved at once, where lanes are more than a block's: as many as the tile holds a whole number of times.
         self.together = max(count for count in range(1, min(most, shape.blocks) + 1) if shape.blocks % count == 0)

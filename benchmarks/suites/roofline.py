@@ -15,9 +15,10 @@ from typing import Any
 import jax
 
 from benchmarks import studies
+from benchmarks.affinity import can_be_held
 from benchmarks.bare import Bare, devices
 from benchmarks.ceilings import Loop, loops
-from benchmarks.environment import can_be_held, environment
+from benchmarks.environment import environment
 from benchmarks.laws import LAWS
 from benchmarks.operations import ADDITION, KINDS, MULTIPLICATION, MULTIPLY_ADD, count
 from benchmarks.record import FIGURES, Column, Record, Table

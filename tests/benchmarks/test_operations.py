@@ -12,8 +12,8 @@ import pytest
 from jax import lax
 
 from benchmarks import studies
+from benchmarks.affinity import can_be_held
 from benchmarks.bare import Bare, Threads
-from benchmarks.environment import can_be_held
 from benchmarks.laws import LAWS
 from benchmarks.operations import KINDS, OTHER, count
 from benchmarks.suites.kernels import draws

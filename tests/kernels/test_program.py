@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.laws import LAWS, NOISY
 from kernels import compiler, models, program
 from kernels.alike import StepCount
 from kernels.outcomes import Outcomes, Window
@@ -76,6 +77,24 @@ def test_sub_blocks_change_no_bit(whole, lanes):
             # Beyond the extent lies what a last sub-block computed without being asked.
             value, other = value[:, :held], other[:, :held]
         assert same(value, other), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", [LAWS[0], NOISY], ids=["quadrature", "noise"])
+def test_lanes_that_are_solved_in_turn_change_no_bit(law):
+    """Some at a time, more than one group of them and a ragged last one, and all at once."""
+    of_law = law.study("float32")
+    of_law = dataclasses.replace(of_law, design=dataclasses.replace(of_law.design, block=2 * BLOCK))
+    found = []
+    for lanes in (256, 2 * BLOCK):
+        compiled = TileProgram(of_law, TileShape(1, 1), Keep(draws=True), lanes=lanes)
+        assert compiled.solved_at_once == lanes
+        assert not compiled.solves_alike
+        found.append(compiled(np.zeros((1, 0)), 0, 1, BLOCK + 1000, KEY))
+    for name, values in found[0].items():
+        # Of lanes that no sweep has there is nothing to compare.
+        some = slice(BLOCK + 1000) if "outcome/" in name or "parameter/" in name else slice(None)
+        np.testing.assert_array_equal(np.asarray(values)[..., some], np.asarray(found[1][name])[..., some], err_msg=name)
 
 
 @pytest.mark.parametrize(("blocks", "most", "together"), [pytest.param(4, 2, 2, marks=pytest.mark.soak), (3, 4, 3)])

@@ -20,18 +20,24 @@ FUNCTIONS = {
 }
 
 
+def bracketed(name: str) -> tuple[Any, ...]:
+    """The roots of a function, the function, the ends of its brackets, and its values there."""
+    root = jnp.asarray(ROOTS)
+
+    def rising(x: jax.Array) -> jax.Array:
+        return FUNCTIONS[name](x, root)
+
+    low, high = jnp.zeros_like(root), jnp.ones_like(root)
+    return root, rising, low, high, rising(low), rising(high)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_secants_converge_faster_than_halving(name: Any) -> None:
     with jax.enable_x64(True):
-        root = jnp.asarray(ROOTS)
-
-        def rising(x: jax.Array) -> jax.Array:
-            return FUNCTIONS[name](x, root)
-
-        low, high = jnp.zeros_like(root), jnp.ones_like(root)
+        root, rising, *bracket = bracketed(name)
         middle = jnp.full_like(root, 0.5)
-        errors = [np.max(np.abs(illinois(rising, low, high, rising(low), rising(high), middle, steps) - root)) for steps in (8, 12, 16)]
+        errors = [np.max(np.abs(illinois(rising, *bracket, middle, steps) - root)) for steps in (8, 12, 16)]
     # Of order 1.44 on average: halving would leave 2⁻¹² and 2⁻¹⁶.
     assert errors[1] < 1e-4
     assert errors[2] < 1e-9
@@ -41,13 +47,8 @@ def test_secants_converge_faster_than_halving(name: Any) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_guess_that_is_the_root_is_found_at_once(name: Any) -> None:
     with jax.enable_x64(True):
-        root = jnp.asarray(ROOTS)
-
-        def rising(x: jax.Array) -> jax.Array:
-            return FUNCTIONS[name](x, root)
-
-        low, high = jnp.zeros_like(root), jnp.ones_like(root)
-        found = illinois(rising, low, high, rising(low), rising(high), root, 1)
+        root, rising, *bracket = bracketed(name)
+        found = illinois(rising, *bracket, root, 1)
     assert np.max(np.abs(found - root)) < 1e-15
 
 

@@ -1,4 +1,4 @@
-"""What measurements say of the machine, and what they ask of it."""
+"""A process is held to some of its cores with all its threads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from benchmarks.environment import can_be_held, cores, held_to
+from benchmarks.affinity import can_be_held, held_to
+from benchmarks.environment import cores
 
 
 @pytest.mark.skipif(not can_be_held() or cores() < 2, reason="a process cannot be held to one of several cores here")
@@ -20,7 +21,7 @@ def test_a_process_is_held_to_one_core_with_all_its_threads_and_let_go():
         answered.set()
 
     every = os.sched_getaffinity(0)
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=other, daemon=True)
     thread.start()
     with held_to(1):
         asked.set()
