@@ -80,7 +80,8 @@ class TileProgram:
         lanes = min(CPU_LANES, block) if alike else lanes or sub_block(study)
         # Lanes that a CPU solves at a time, of a group of those that are counted after: the compiler makes one piece of code of a loop that
         # only solves; one that counts, too, is walked operation by operation. An accelerator solves and counts all at once.
-        self._in_turn = lanes if on_cpu and not alike and lanes < block else 0
+        # A block that is solved at once is in such a loop, too: on Python 3.11 another form rounds otherwise.
+        self._in_turn = lanes if on_cpu and not alike and lanes <= block else 0
         most = max(lanes // block, 1)
         # What is solved so is counted in parts of their own size.
         self.lanes = min(max(lanes, CPU_LANES) if self._in_turn else lanes, block)
