@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from benchmarks.children import call
 from benchmarks.record import Column, Table
 from benchmarks.timing import Spread, interleaved, rates, ratio, spread
@@ -113,9 +115,14 @@ def all_tiles(plan: Any, on: list[Any]) -> Callable[[], object]:
 
     compiled, key, tiles = program(plan), seed_key(plan.spec.seed), list(plan.tiles())
 
-    def share(index: int, device: Any) -> Callable[[], list[Any]]:
-        mine = tiles[index :: len(on)]
-        return lambda: [compiled(plan.cell_values(tile.box), tile.first_block, tile.blocks, plan.spec.draws, key, device) for tile in mine]
+    def share(index: int, device: Any) -> Callable[[], None]:
+        def run() -> None:
+            for tile in tiles[index :: len(on)]:
+                arrays = compiled(plan.cell_values(tile.box), tile.first_block, tile.blocks, plan.spec.draws, key, device)
+                # Dropped at once: with the draws of all tiles held, most of the time would go into new memory.
+                jax.block_until_ready(arrays)  # type: ignore[no-untyped-call]
+
+        return run
 
     return Threads([share(index, device) for index, device in enumerate(on)])
 

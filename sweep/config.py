@@ -90,12 +90,12 @@ class StoreSpec(Table):
     draws: Literal["none", "outcomes", "trajectories"] = "outcomes"
     trajectories_times: Annotated[int, Field(strict=True, ge=2)] = Field(49, description="equally spaced times from 0 to the horizon")
     trajectories_every: _Whole = Field(256, description="keep the trajectory of one draw in so many, a power of two")
-    chunks: _Whole = Field(262144, description="draws a chunk, a power of two")
+    chunks: _Whole | None = Field(None, description="draws a chunk, a power of two; if left out what the store has, or 1048576")
 
     @field_validator("chunks", "trajectories_every")
     @classmethod
-    def _is_power_of_two(cls, value: int) -> int:
-        if not is_power_of_two(value):
+    def _is_power_of_two(cls, value: int | None) -> int | None:
+        if value is not None and not is_power_of_two(value):
             below = 1 << (value.bit_length() - 1)
             raise Fault("not a power of two", f"use {below} or {2 * below}")
         return value

@@ -27,6 +27,8 @@ from sweep.plan import Plan, Tile, histogram_dtype, slices
 
 PARTIALS = ("valid", "failed", "first_failed", "cut_off", "true", "finite", "sum", "least", "greatest", "error", "differ", "audited")
 """The sums that a tile leaves for each of its blocks."""
+DRAWS = ("draws/", "trajectories/doublings")
+"""How the names of arrays begin that have a place for every draw, or every so many."""
 _MOST_CHUNK_BYTES = 8 * 2**20
 
 
@@ -123,7 +125,6 @@ def allocate(root: Any, plan: Plan, only: Container[str] | None = None) -> None:
     ) -> Any:
         if only is not None and name not in only:
             return None
-        is_draws = name.startswith(("draws/", "trajectories/doublings"))
         return root.create_array(
             name,
             shape=shape,
@@ -133,7 +134,7 @@ def allocate(root: Any, plan: Plan, only: Container[str] | None = None) -> None:
             dimension_names=dims,
             attributes={"long_name": long_name, "units": units},
             # The draws of numbers are as good as random bits: compressing them would cost more than the kernels.
-            compressors=None if is_draws and np.dtype(dtype).kind == "f" else "auto",
+            compressors=None if name.startswith(DRAWS) and np.dtype(dtype).kind == "f" else "auto",
             config=ALWAYS_WRITE,
             overwrite=only is not None,
         )

@@ -25,6 +25,8 @@ from kernels.study import Study
 from sweep.spec import Spec
 
 SECONDS_A_TILE = 1.0
+USUAL_CHUNK = 1 << 20
+"""Draws a chunk: 4 MiB of float32, so that few files are written and few are read for a part."""
 _MOST_TILE_BYTES = 256 * 2**20
 _USUAL_EVALUATIONS = 2000
 _NANOSECONDS = {"recursion": 0.8, "quadrature": 8.0, "clock": 6.0}
@@ -157,7 +159,7 @@ class Plan:
     @property
     def chunk_draws(self) -> int:
         """Draws a chunk of the arrays of draws: a tile owns whole chunks."""
-        return min(self.spec.store.chunks, self.policy.blocks * self.spec.block)
+        return min(self.spec.store.chunks or USUAL_CHUNK, self.policy.blocks * self.spec.block)
 
     def estimated_seconds(self, workers: int) -> float:
         """Rough: from the number of steps that a trajectory takes."""

@@ -14,7 +14,7 @@ from sweep.errors import SpecError
 from sweep.ledger import LedgerError
 from sweep.places import Busy, Place
 from sweep.places.place import WHOLE
-from sweep.plan import Plan, TilePolicy, make_plan
+from sweep.plan import USUAL_CHUNK, Plan, TilePolicy, make_plan
 from sweep.spec import Spec, loads
 from sweep.store import CubeStore, StoreError
 
@@ -71,8 +71,8 @@ def same_sweep(spec: Spec, place: Place) -> dict[str, Any]:
         newer = f"(format {head['format']}; this one knows {identity.FORMAT_VERSION})"
         raise StoreError(f"{place.address}: made by a newer siesweep {newer}; update siesweep")
     differing = identity.differing_keys(head["identity"], spec.identity())
-    if not differing and head["store"] != _layout(spec):
-        differing = identity.differing_keys({"store": head["store"]}, {"store": _layout(spec)})
+    if not differing:
+        differing = identity.differing_keys({"store": head["store"]}, {"store": _layout(spec, head["store"]["chunks"])})
     if differing:
         keys = ", ".join(differing[:8]) + (", …" if len(differing) > 8 else "")
         fix = "name another store with -o, or give back the old values"
@@ -85,9 +85,10 @@ def shown(spec: Spec) -> dict[str, Any]:
     return {"spec": spec.to_toml(), "start_date": spec.start_date.isoformat() if spec.start_date is not None else None}
 
 
-def _layout(spec: Spec) -> dict[str, Any]:
-    """What of [store] decides which arrays there are: not part of the identity, but fixed once a store is made."""
-    return spec.store.model_dump(mode="json")
+def _layout(spec: Spec, chunks: int) -> dict[str, Any]:
+    """What of [store] decides which arrays there are, with the `chunks` of one that says nothing of them: not part of the identity, but
+    fixed once a store is made."""
+    return spec.store.model_dump(mode="json") | {"chunks": spec.store.chunks or chunks}
 
 
 def _made(spec: Spec, place: Place, workers: int) -> None:
@@ -105,7 +106,7 @@ def _made(spec: Spec, place: Place, workers: int) -> None:
             "expected_steps": [] if count is None else list(count.weights),
             "one_kernel": count is not None and count.one_kernel,
         },
-        "store": _layout(spec),
+        "store": _layout(spec, USUAL_CHUNK),
     }
     CubeStore.create(place, plan, _attributes(spec), lambda made: ledger.write_head(made, head))
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from sweep.errors import in_one_line
 from sweep.hierarchy import ALWAYS_WRITE, array_names, consolidate, create_group, open_group, quiet
-from sweep.layout import allocate, slab_cells, statistics_names, tile_parts
+from sweep.layout import DRAWS, allocate, slab_cells, statistics_names, tile_parts
 from sweep.places import Place
 from sweep.plan import Box, Plan, Tile, slices
 
@@ -105,7 +105,8 @@ class CubeStore:
         """Write what a tile computed, for good; returns the CRC-32C of every array's part."""
         box, sizes = slices(tile.box), tuple(stop - start for start, stop in tile.box)
         crcs: dict[str, int] = {}
-        written: list[str] = []
+        sums: list[str] = []
+        draws: list[str] = []
         for name, part in tile_parts(plan, tile).items():
             array = self._array(name)
             values = arrays[part.source]
@@ -122,9 +123,11 @@ class CubeStore:
                 self.place.remove(chunks)
             with self._reading(name, to_write=True):
                 array[part.place] = values
-            crcs[name] = google_crc32c.value(values.tobytes())
-            written += chunks
-        self.place.settle(written)
+            crcs[name] = google_crc32c.value(_bytes_of(values))
+            (draws if name.startswith(DRAWS) else sums).extend(chunks)
+        self.place.settle(sums)
+        # Gigabytes: kept in memory they would push out everything else, and new memory may cost more time than the disk.
+        self.place.settle(draws, release=True)
         return crcs
 
     def crc(self, name: str, place: tuple[slice | int, ...] | None = None) -> int:
@@ -132,7 +135,7 @@ class CubeStore:
         with self._reading(name):
             values = np.ascontiguousarray(self._array(name)[... if place is None else place])
         # Text has no bits of its own in an array of objects.
-        content = values.tobytes() if values.dtype.kind not in "OTU" else "\n".join(map(str, values.ravel())).encode()
+        content = _bytes_of(values) if values.dtype.kind not in "OTU" else "\n".join(map(str, values.ravel())).encode()
         return int(google_crc32c.value(content))
 
     def value(self, name: str, place: tuple[int, ...]) -> float:
@@ -162,7 +165,7 @@ class CubeStore:
 
     def settled_arrays(self) -> list[str]:
         """The arrays that no tile writes: coordinates, status and statistics."""
-        return [name for name in array_names(self._root) if not name.startswith(("partials/", "draws/", "trajectories/doublings"))]
+        return [name for name in array_names(self._root) if not name.startswith(("partials/", *DRAWS))]
 
     def settle(self, names: Iterable[str]) -> None:
         """Return once arrays, metadata and all, would survive a loss of power."""
@@ -238,6 +241,11 @@ class CubeStore:
         """Write the metadata of all arrays in one place, and then that the cube is complete: last, when nothing will change any more."""
         consolidate(self.place).attrs["complete"] = True
         self.place.settle(["zarr.json"])
+
+
+def _bytes_of(values: np.ndarray) -> Any:
+    """The bytes of a contiguous array, not copied."""
+    return values.reshape(-1).view(np.uint8)
 
 
 def _chunk_names(name: str, array: Any, place: tuple[slice | int, ...]) -> list[str]:

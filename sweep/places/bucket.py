@@ -92,7 +92,7 @@ class Bucket(Place):
                 raise
         return True
 
-    def settle(self, names: Iterable[str]) -> None:
+    def settle(self, names: Iterable[str], release: bool = False) -> None:
         """A put has settled when it returns."""
 
     def journals(self) -> dict[str, bytes]:

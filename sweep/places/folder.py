@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -81,11 +82,11 @@ class Folder(Place):
             shutil.rmtree(temporary, ignore_errors=True)
         return True
 
-    def settle(self, names: Iterable[str]) -> None:
+    def settle(self, names: Iterable[str], release: bool = False) -> None:
         files = [self.path / name for name in names]
         # A file that was renamed into its folder is there for good only when the folder is.
         with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
-            list(pool.map(_fsync, files))
+            list(pool.map(partial(_fsync, release=release), files))
             list(pool.map(_fsync, {file.parent for file in files}))
 
     def journals(self) -> dict[str, bytes]:
@@ -142,10 +143,13 @@ def _lock(file: BinaryIO, kind: int) -> bool:
     return True
 
 
-def _fsync(path: Path) -> None:
+def _fsync(path: Path, release: bool = False) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+        # Not every system can.
+        if release and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(descriptor)
 

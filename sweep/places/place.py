@@ -99,8 +99,9 @@ class Place(ABC):
         """Make the store: `fill` puts everything into it, and it is seen whole or not at all. False where another made it meanwhile."""
 
     @abstractmethod
-    def settle(self, names: Iterable[str]) -> None:
-        """Return once these files, written before, would survive a loss of power."""
+    def settle(self, names: Iterable[str], release: bool = False) -> None:
+        """Return once these files, written before, would survive a loss of power; `release` those that nobody is about to read from the
+        memory in which the system keeps what was written."""
 
     @abstractmethod
     def journals(self) -> dict[str, bytes]:

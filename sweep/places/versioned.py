@@ -136,7 +136,7 @@ class Versioned(Place):
 
         return self._inner.make(make_repository)
 
-    def settle(self, names: Iterable[str]) -> None:
+    def settle(self, names: Iterable[str], release: bool = False) -> None:
         """Nothing is for good before it is committed, and then all is."""
 
     def journals(self) -> dict[str, bytes]:

@@ -66,7 +66,7 @@ def test_what_is_left_out_has_its_default():
         "outcomes",
         49,
         256,
-        262144,
+        None,
     )
     assert spec.statistics.quantiles == (0.05, 0.25, 0.5, 0.75, 0.95)
     assert (spec.statistics.mean, spec.statistics.probability, spec.statistics.histogram, spec.statistics.bins_per_octave) == (

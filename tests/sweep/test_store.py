@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 import zarr
 
+from sweep import ledger
+from sweep.errors import SpecError
 from sweep.places import Folder
 from sweep.plan import TilePolicy, make_plan
+from sweep.prepare import prepared, same_sweep
 from sweep.store import CubeStore
 from tests.sweep.studies import contents, plain, receipts, toy
 
@@ -140,6 +143,25 @@ def test_what_is_written_is_what_the_tile_computed(store, plan):
 
 
 @pytest.mark.slow
+def test_draws_do_not_stay_in_memory_and_sums_do(store, plan, monkeypatch):
+    given_back, settle = {}, Folder.settle
+
+    def settled(place, names, release=False):
+        given_back.update(dict.fromkeys(names, release))
+        settle(place, names, release)
+
+    monkeypatch.setattr(Folder, "settle", settled)
+    tile = next(plan.tiles())
+    arrays = made_up(plan, tile)
+    store.write_tile(plan, tile, arrays)
+    assert {name.split("/")[0] for name, release in given_back.items() if release} == {"draws", "trajectories"}
+    assert {name.split("/")[0] for name, release in given_back.items() if not release} == {"partials"}
+    # What is given back lies on the disk.
+    label = plan.study.labels[-1].name
+    written = zarr.open_array(store.place.path / "draws" / label)[0, 0, : tile.draws]
+    np.testing.assert_array_equal(written, arrays[f"outcome/{label}"][0, : tile.draws])
+
+
 def test_empty_chunks_are_written(store, plan):
     for tile in plan.tiles():
         store.write_tile(plan, tile, made_up(plan, tile, empty=True))
@@ -258,6 +280,19 @@ def test_small_chunks_are_kept_small(tmp_path):
     plan = make_plan(plain(), 1, TilePolicy((), 2))
     create(tmp_path / "large.zarr", plan)
     assert zarr.open_array(tmp_path / "large.zarr" / "draws" / "initial_agis").chunks == (512,)
+
+
+def test_chunks_that_a_config_leaves_out_are_those_of_the_store(tmp_path):
+    place = Folder(tmp_path / "small.zarr")
+    prepared(plain(store__chunks=128), place, 1, ledger.WHOLE)
+    same_sweep(plain(), place)
+    with pytest.raises(SpecError, match=r"differs in store\.chunks"):
+        same_sweep(plain(store__chunks=256), place)
+    place = Folder(tmp_path / "usual.zarr")
+    prepared(plain(), place, 1, ledger.WHOLE)
+    same_sweep(plain(store__chunks=1 << 20), place)
+    with pytest.raises(SpecError, match=r"differs in store\.chunks"):
+        same_sweep(plain(store__chunks=1 << 18), place)
 
 
 def test_making_a_store_over_what_was_left_of_a_crash(tmp_path, plan, monkeypatch):
