@@ -37,6 +37,7 @@ class CubeStore:
 
     def _open(self) -> None:
         self._opened, self._generation = open_group(self.place, self._writable), self.place.generation
+        self._arrays: dict[str, Any] = {}
 
     @property
     def _root(self) -> Any:
@@ -68,8 +69,11 @@ class CubeStore:
         held.put({name: value for name, value in {**held, **attributes}.items() if value is not None})
 
     def _array(self, name: str) -> Any:
-        array: Any = self._root[name]
-        return array.with_config(ALWAYS_WRITE)
+        root = self._root
+        # Opening them costs a tile as much as writing half of them.
+        if name not in self._arrays:
+            self._arrays[name] = root[name].with_config(ALWAYS_WRITE)
+        return self._arrays[name]
 
     @contextmanager
     def _reading(self, name: str, to_write: bool = False) -> Iterator[None]:
@@ -91,6 +95,7 @@ class CubeStore:
         lengths = {"draw": plan.spec.draws, "block": plan.blocks, "column": len(plan.columns)}
         if plan.keep().times:
             lengths["trajectory"] = -(-plan.spec.draws // plan.keep().every)
+        self._arrays.clear()
         with quiet():
             for group in ("draws", "partials", "trajectories"):
                 if group not in self._root:
@@ -145,6 +150,7 @@ class CubeStore:
 
     def make_again(self, plan: Plan, names: Iterable[str]) -> None:
         """Make those of these arrays anew, empty, that cannot be opened because their own metadata is damaged or gone."""
+        self._arrays.clear()
         lost = set()
         for name in names:
             try:
