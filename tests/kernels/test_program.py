@@ -81,7 +81,7 @@ def test_sub_blocks_change_no_bit(whole, lanes):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("law", [LAWS[0], NOISY], ids=["quadrature", "noise"])
-def test_lanes_that_are_solved_in_turn_change_no_bit(law):
+def test_lanes_that_are_solved_in_turn_change_no_bit(without_audit, law):
     """Some at a time, more than one group of them and a ragged last one, and all at once."""
     of_law = law.study("float32")
     of_law = dataclasses.replace(of_law, design=dataclasses.replace(of_law.design, block=2 * BLOCK))

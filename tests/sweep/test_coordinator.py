@@ -88,7 +88,7 @@ def test_bits_do_not_depend_on_the_order_of_tiles(plain_store, tmp_path, monkeyp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", ["davidson_houlden_2025", pytest.param("phase_returns_ceiling", marks=pytest.mark.soak)])
-def test_bits_of_the_studies_do_not_depend_on_tiles(tmp_path, config):
+def test_bits_of_the_studies_do_not_depend_on_tiles(tmp_path, without_audit, config):
     changes = {"draws": 3000, "sweep.block": 1024, "store.draws": "outcomes", "statistics.bins_per_octave": 8}
     if config == "phase_returns_ceiling":
         changes |= {"axes.returns.points": 3, "axes.distance_to_limits.points": 2}
@@ -99,7 +99,7 @@ def test_bits_of_the_studies_do_not_depend_on_tiles(tmp_path, config):
 
 
 @pytest.mark.slow
-def test_a_recursion_of_many_draws_solves_like_with_like_to_the_same_bits(tmp_path, monkeypatch):
+def test_a_recursion_of_many_draws_solves_like_with_like_to_the_same_bits(tmp_path, monkeypatch, without_audit):
     spec = sweep.load("configs/davidson_houlden_2025.toml").replace({"draws": 5000, "sweep.block": 4096, "store.draws": "outcomes"})
     for name, enough in (("short", prepare._LONG_ENOUGH), ("long", 0.0)):
         monkeypatch.setattr(prepare, "_LONG_ENOUGH", enough)

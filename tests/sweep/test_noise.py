@@ -49,7 +49,7 @@ trajectories_times = 3
 
 
 @pytest.mark.slow
-def test_cells_share_the_paths_of_draws_and_so_does_simulate(tmp_path: Path):
+def test_cells_share_the_paths_of_draws_and_so_does_simulate(tmp_path: Path, without_audit):
     spec = loads(NOISY, "noisy.toml")
     cube: Any = sweep.run(spec, tmp_path / "noisy.zarr", workers=1)
     assert not cube.attrs["failed_trajectories"]

@@ -21,7 +21,7 @@ cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="an accelerator,
 
 @cpu
 @pytest.mark.slow
-def test_no_candidate_and_no_width_of_vectors_changes_a_bit(monkeypatch):
+def test_no_candidate_and_no_width_of_vectors_changes_a_bit(monkeypatch, without_audit):
     plan = make_plan(plain(**{"sweep.block": 4096, "sweep.draws": 9000, "store.draws": "outcomes"}), 1)
     default = program(plan)
     assert candidates(default) == [256, 128, 512]
