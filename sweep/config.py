@@ -84,13 +84,17 @@ class CorrelationTable(Table):
         return self
 
 
+USUAL_CHUNK = 1 << 20
+"""Draws a chunk: 4 MiB of float32, so that few files are written and few are read for a part."""
+
+
 class StoreSpec(Table):
     """[store]: what is kept of each draw."""
 
     draws: Literal["none", "outcomes", "trajectories"] = "outcomes"
     trajectories_times: Annotated[int, Field(strict=True, ge=2)] = Field(49, description="equally spaced times from 0 to the horizon")
     trajectories_every: _Whole = Field(256, description="keep the trajectory of one draw in so many, a power of two")
-    chunks: _Whole | None = Field(None, description="draws a chunk, a power of two; if left out what the store has, or 1048576")
+    chunks: _Whole | None = Field(None, description=f"draws a chunk, a power of two; if left out what the store has, or {USUAL_CHUNK}")
 
     @field_validator("chunks", "trajectories_every")
     @classmethod

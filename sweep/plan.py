@@ -22,11 +22,10 @@ import numpy as np
 from kernels.alike import StepCount
 from kernels.program import Keep, TileShape
 from kernels.study import Study
+from sweep.config import USUAL_CHUNK
 from sweep.spec import Spec
 
 SECONDS_A_TILE = 1.0
-USUAL_CHUNK = 1 << 20
-"""Draws a chunk: 4 MiB of float32, so that few files are written and few are read for a part."""
 _MOST_TILE_BYTES = 256 * 2**20
 _USUAL_EVALUATIONS = 2000
 _NANOSECONDS = {"recursion": 0.8, "quadrature": 8.0, "clock": 6.0}
@@ -68,11 +67,13 @@ class Tile:
 
 @dataclass(frozen=True)
 class TilePolicy:
-    """How a sweep is cut: cells along every axis, and blocks, a tile; `extents` are the draws that it had before it was extended."""
+    """How a sweep is cut: cells along every axis, and blocks, a tile; `extents` are the draws that it had before it was extended, `chunk`
+    the draws of a chunk where the spec leaves them out."""
 
     box: tuple[int, ...]
     blocks: int
     extents: tuple[int, ...] = ()
+    chunk: int = USUAL_CHUNK
 
     def shape(self) -> TileShape:
         return TileShape(cells=math.prod(self.box), blocks=self.blocks)
@@ -159,7 +160,7 @@ class Plan:
     @property
     def chunk_draws(self) -> int:
         """Draws a chunk of the arrays of draws: a tile owns whole chunks."""
-        return min(self.spec.store.chunks or USUAL_CHUNK, self.policy.blocks * self.spec.block)
+        return min(self.spec.store.chunks or self.policy.chunk, self.policy.blocks * self.spec.block)
 
     def estimated_seconds(self, workers: int) -> float:
         """Rough: from the number of steps that a trajectory takes."""

@@ -14,7 +14,7 @@ from sweep.errors import SpecError
 from sweep.ledger import LedgerError
 from sweep.places import Busy, Place
 from sweep.places.place import WHOLE
-from sweep.plan import USUAL_CHUNK, Plan, TilePolicy, make_plan
+from sweep.plan import Plan, TilePolicy, make_plan
 from sweep.spec import Spec, loads
 from sweep.store import CubeStore, StoreError
 
@@ -106,7 +106,7 @@ def _made(spec: Spec, place: Place, workers: int) -> None:
             "expected_steps": [] if count is None else list(count.weights),
             "one_kernel": count is not None and count.one_kernel,
         },
-        "store": _layout(spec, USUAL_CHUNK),
+        "store": _layout(spec, plan.policy.chunk),
     }
     CubeStore.create(place, plan, _attributes(spec), lambda made: ledger.write_head(made, head))
 
@@ -169,7 +169,7 @@ def _steps(head: dict[str, Any]) -> StepCount | None:
 
 
 def _policy(head: dict[str, Any], extents: list[int]) -> TilePolicy:
-    return TilePolicy(tuple(head["policy"]["box"]), head["policy"]["blocks"], tuple(extents))
+    return TilePolicy(tuple(head["policy"]["box"]), head["policy"]["blocks"], tuple(extents), head["store"]["chunks"])
 
 
 def _plan(spec: Spec, place: Place, head: dict[str, Any]) -> Plan:

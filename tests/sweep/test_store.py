@@ -16,7 +16,7 @@ from sweep import ledger
 from sweep.errors import SpecError
 from sweep.places import Folder
 from sweep.plan import TilePolicy, make_plan
-from sweep.prepare import prepared, same_sweep
+from sweep.prepare import plan_of, prepared, same_sweep
 from sweep.store import CubeStore
 from tests.sweep.studies import contents, plain, receipts, toy
 
@@ -142,7 +142,15 @@ def test_what_is_written_is_what_the_tile_computed(store, plan):
         np.testing.assert_array_equal(held[f"/partials/histogram_{label.name}"][0, 0], total)
 
 
-@pytest.mark.slow
+def test_arrays_are_opened_once(store, plan, monkeypatch):
+    opened, open_one = [], zarr.Group.__getitem__
+    monkeypatch.setattr(zarr.Group, "__getitem__", lambda group, name: opened.append(name) or open_one(group, name))
+    for tile in plan.tiles():
+        store.write_tile(plan, tile, made_up(plan, tile))
+    assert "partials/sum" in opened
+    assert len(opened) == len(set(opened))
+
+
 def test_draws_do_not_stay_in_memory_and_sums_do(store, plan, monkeypatch):
     given_back, settle = {}, Folder.settle
 
@@ -162,6 +170,7 @@ def test_draws_do_not_stay_in_memory_and_sums_do(store, plan, monkeypatch):
     np.testing.assert_array_equal(written, arrays[f"outcome/{label}"][0, : tile.draws])
 
 
+@pytest.mark.slow
 def test_empty_chunks_are_written(store, plan):
     for tile in plan.tiles():
         store.write_tile(plan, tile, made_up(plan, tile, empty=True))
@@ -286,6 +295,8 @@ def test_chunks_that_a_config_leaves_out_are_those_of_the_store(tmp_path):
     place = Folder(tmp_path / "small.zarr")
     prepared(plain(store__chunks=128), place, 1, ledger.WHOLE)
     same_sweep(plain(), place)
+    # So are those of arrays that are made again.
+    assert plan_of(plain(), place).chunk_draws == 128
     with pytest.raises(SpecError, match=r"differs in store\.chunks"):
         same_sweep(plain(store__chunks=256), place)
     place = Folder(tmp_path / "usual.zarr")
