@@ -1,8 +1,8 @@
 """Governance: what policy does to the pace, by the pace that there would be without it, in multiples of the recent pace.
 
 Equations: `cap`: P = min(1, cap/pace_u). `pause`: P = 0 for so many months, once, from the first time that pace_u ≥ m. `reaction`:
-dz/dt = (log2 pace_u − z)/delay and P = 2^(−gain·max(0, z − log2 m)). A threshold that is already met at the start, within 1e-6, acts from
-there.
+dz/dt = (log2 pace_u − z)/delay and P = 2^(−gain·max(0, z − log2 m)). A pause whose threshold is already met at the start, within 1e-6,
+begins there; for the others, which act the more the further it is passed, being that close makes no difference.
 
 Source: Eth & Davidson (2025), "What can we do", and the paragraph on the reaction to COVID-19.
 """

@@ -216,9 +216,9 @@ class GrowthSystem(SoftwareSystem):
         p, form, dtype = self.law.parameters, self.law.options["governance"], before.dtype
         at = dict(at)
         if form == "cap":
-            at["binding"] = governance.is_met(before, p["pace_cap"]).astype(dtype)
+            at["binding"] = (before > jnp.log(p["pace_cap"])).astype(dtype)
         elif form == "reaction":
-            at["binding"] = governance.is_met(at["awareness"] * _LOG_2, p["pace_threshold"]).astype(dtype)
+            at["binding"] = (at["awareness"] * _LOG_2 > jnp.log(p["pace_threshold"])).astype(dtype)
         elif form == "pause":
             at.update(self._paused(at, governance.is_met(before, p["pace_threshold"])))
         return at

@@ -51,6 +51,8 @@ class System(ABC):
     """The coordinate beyond which a pace that rises goes on rising, so that a negligible rest of the way is an arrival."""
     crosses: bool
     """Whether `crossings` has any."""
+    ceiling: jax.Array | None
+    """Doublings at which software ends, which the coordinate reaches at infinity; None for no ceiling."""
 
     @abstractmethod
     def rebuilt(self, change: Callable[[jax.Array], jax.Array]) -> System:
@@ -74,7 +76,8 @@ class System(ABC):
 
     @abstractmethod
     def crossings(self, state: State, memory: Memory) -> tuple[jax.Array, ...]:
-        """Functions that are negative until something happens, and zero then; a few units in the last place of 1 are rounding."""
+        """Functions that are negative until something happens, and zero then; a few units in the last place of 1, or of
+        the coordinate, are rounding."""
 
     @abstractmethod
     def at_crossings(self, state: State, memory: Memory, which: tuple[jax.Array, ...]) -> tuple[State, Memory]:
@@ -190,18 +193,24 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
     landing = 1e-6 if dtype == jnp.float64 else 1e-4
     resolution = 1e-14 if dtype == jnp.float64 else 1e-8
     closest = 1e-14 if dtype == jnp.float64 else 1e-7
-    rounding = 8 * float(np.finfo(dtype).eps)
+    # What depends on the coordinate has its rounding.
+    rounding = float(np.finfo(dtype).eps) * (8 + state[1])
     goal = min(system.last, furthest)
     rates_now = system.rates(state, memory)
     rate = clock_rate(system, rates_now)
-    ending = jnp.minimum(system.next_time(memory), horizon)
+    # Not before now: the last of the way onto a crossing may have gone a little too far.
+    ending = jnp.maximum(jnp.minimum(system.next_time(memory), horizon), state[0])
     left = (ending - state[0]) * rate
     stride = jnp.where(retry > 0, retry, length)
     if system.crosses:
         slopes_now = (1 / rate, *(value / rate for value in rates_now))
         values, slopes = jax.jvp(lambda *at: system.crossings(at, memory), state, slopes_now)
-        ahead = [(value < 0) & (slope > 0) for value, slope in zip(values, slopes, strict=True)]
-        nears = [-value / jnp.where(found, slope, 1) for value, slope, found in zip(values, slopes, ahead, strict=True)]
+        # At zero, within rounding, it happens here if it rises by more than that: it may lie level, or only have touched.
+        at_zero = [value >= -rounding for value in values]
+        ahead = [slope * length > jnp.where(here, rounding, 0) for slope, here in zip(slopes, at_zero, strict=True)]
+        straight = [jnp.maximum(-value, 0) / jnp.where(found, slope, 1) for value, slope, found in zip(values, slopes, ahead, strict=True)]
+        # With a small slope what is left would be a long way.
+        nears = [jnp.where(here & (near > 0.01 * length), 0, near) for near, here in zip(straight, at_zero, strict=True)]
         for near, found in zip(nears, ahead, strict=True):
             # A crossing that is close enough for a straight line to find.
             stride = jnp.where((retry == 0) & found & (near < 0.1 * stride), near, stride)
@@ -226,7 +235,7 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
     if system.crosses:
         # So close that what is left is rounding, of the clock or of the function itself, which no step would change: where rates bend
         # without end before a crossing (a ramp that ends at everything), steps only ever go a part of the way; none can look beyond.
-        closing = [found & ((near <= closest) | (value >= -rounding)) for near, value, found in zip(nears, values, ahead, strict=True)]
+        closing = [found & (here | (near <= closest)) for near, found, here in zip(nears, ahead, at_zero, strict=True)]
         rest = jnp.full_like(stride, jnp.inf)
         for near, found in zip(nears, closing, strict=True):
             rest = jnp.where(found, jnp.minimum(rest, near), rest)
@@ -247,12 +256,15 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
         ends, end_slopes = in_memory(jax.jvp(lambda *at: system.crossings(at, memory), after, slopes_after))
         first, polish = jnp.full_like(stride, 2), jnp.zeros_like(stride)
         shares, misses = [], []
-        for begun, slope, end, end_slope, close in zip(values, slopes, ends, end_slopes, closing, strict=True):
+        for begun, slope, level, end, end_slope, close in zip(values, slopes, at_zero, ends, end_slopes, closing, strict=True):
             miss = jnp.where(closes, 0, -end / jnp.where(end_slope == 0, 1, end_slope))
             there = (jnp.abs(miss) <= landing * jnp.maximum(length, stride)) & (end_slope > 0)
             there = jnp.where(closes, close, there)
-            passed = (end > 0) & ~there & ~closes
+            falls = slope * length < -rounding
+            passed = (end > 0) & (~level | falls) & ~there & ~closes
             share = jnp.where(passed, cubic_zero(jnp.minimum(begun, 0), slope * stride, end, end_slope * stride, 3), 2)
+            # What lies level at zero before it rises happens when its slope shows.
+            share = jnp.where((retry == 0) & level & ~falls & (end > rounding) & ~there & ~closes, 1e-3, share)
             # Perhaps crossed and crossed back within the step: it is taken again as far as about its highest.
             at_summit, bound = hump(begun, slope * stride, end, end_slope * stride)
             may_be_passed = (retry == 0) & (begun < 0) & (end <= 0) & (bound > 0) & ~there & ~closes
@@ -263,7 +275,8 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
             misses.append(miss)
         accepted, first, shares, misses = in_memory((accepted, first, shares, misses))
         landed = [accepted & (first == 1) & (share == 1) for share in shares]
-        back = accepted & (first < 1)
+        # There is nothing to take back of what happens at a known time that is now.
+        back = accepted & (first < 1) & (stride > 0)
         accepted = accepted & ~back
         again = jnp.where(back, jnp.maximum(first, 1e-6) * stride, 0)
         for there, miss in zip(landed, misses, strict=True):
@@ -291,13 +304,18 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
     later, later_memory = system.at_time(after, memory)
     # What happens may be a jump to the end.
     reached = jnp.where(on_time, later[1], after[1])
-    arrived = accepted & ((reached >= system.last) | over) & (after[0] <= horizon)
-    arrival = jnp.where(arrived, after[0] + jnp.where(over, tail, 0), arrival)
+    ended = accepted & ((reached >= system.last) | over) & (after[0] <= horizon)
+    # However close to a ceiling: what is left of the way takes a pace that goes on rising so long, or for ever.
+    # Where there is none the end is a level, which the step has passed.
+    rest = tail if system.ceiling is not None else jnp.where(over, tail, -jnp.maximum(after[1] - system.last, 0) / speed)
+    end = after[0] + jnp.where(reached > after[1], 0, rest)
+    arrived = ended & (end <= horizon)
+    arrival = jnp.where(arrived, end, arrival)
     happened, happened_memory = after, memory
     if system.crosses:
         happened, happened_memory = system.at_crossings(after, memory, tuple(landed))
 
-    arrived, on_time, accepted = in_memory((arrived, on_time, accepted))
+    ended, on_time, accepted = in_memory((ended, on_time, accepted))
 
     def choose(timed: tuple[jax.Array, ...], crossed: tuple[jax.Array, ...], before: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         return tuple(
@@ -306,7 +324,7 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
         )
 
     new_state, new_memory = choose(later, happened, state), choose(later_memory, happened_memory, memory)
-    done = arrived | (accepted & ((after[0] >= horizon) | (reached > goal)))
+    done = ended | (accepted & ((after[0] >= horizon) | (reached > goal)))
     return Walk(new_state, new_memory, length, again, active & ~done, arrival), row
 
 

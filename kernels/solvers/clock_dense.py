@@ -29,7 +29,6 @@ from kernels.solvers.step import State, take_step
 class SoftwareSystem(System):
     """A system whose coordinate stands for doublings of software."""
 
-    ceiling: jax.Array | None
     leaps: bool
     """Whether the coordinate can jump at a known time."""
 

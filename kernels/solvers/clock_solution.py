@@ -76,12 +76,12 @@ class ClockSolution(DenseClock):
         """Months at which coordinates are first reached, (…, lanes)."""
         track = self._track
         reached = self._final(track.states[1])
-        inside = (wanted <= reached) & (wanted < jnp.inf)
+        beyond = levels > (MOST_DOUBLINGS if self.system.ceiling is None else self.system.ceiling)
+        inside = (wanted <= reached) & (wanted < jnp.inf) & ~beyond
         index = self._last_before(track.states[1], jnp.where(inside, wanted, 0), strictly=True)
         place = self._place(index)
         # A level that a jump at the end of the step passes is reached at its end.
         date = jnp.minimum(self._reach(place, jnp.where(inside, wanted, 0), axis=1)[0], place.end[0])
-        beyond = levels > (MOST_DOUBLINGS if self.system.ceiling is None else self.system.ceiling)
         date = jnp.where(inside, date, jnp.where(beyond, jnp.inf, track.arrival))
         return jnp.where(date > self.horizon, jnp.inf, date)
 

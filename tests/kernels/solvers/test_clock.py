@@ -33,6 +33,7 @@ class Plain(System):
     last: float = 1000.0
     tail_after: float = 1.0
     crosses: bool = False
+    ceiling: Any = None
 
     @property
     def scales(self) -> tuple[jax.Array | float, ...]:  # type: ignore[override]

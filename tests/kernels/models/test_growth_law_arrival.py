@@ -1,0 +1,58 @@
+"""Arrival at a ceiling: the clock knows as well as an integral whether it is reached, and when."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from mpmath import expm1, linspace, mp, mpf, quad
+
+from tests.kernels.asking import ask
+
+HORIZON = 240.0
+TOLERANCE = {"float32": 1e-4, "float64": 1e-8}
+
+
+def _exact(ceiling: str, returns: float, limit: float) -> float:
+    """Months to the ceiling X of a law of labour alone with T0 = 1 and λ = 1, ∫ 2^(−x)/R dx in what is left of it; +inf if it never ends.
+
+    `linear`: R = (1 − x/X)^p, p = X ln 2/r. `level`: R = ((2^(X − x) − 1)/(2^X − 1))^p, p = (1 − 2^−X)/r. It ends if p < 1.
+    """
+    power = limit * mp.log(2) / returns if ceiling == "linear" else (1 - mpf(2) ** -limit) / returns
+    if ceiling == "log_distance" or power >= 1:
+        return math.inf
+
+    def months(root: mpf) -> mpf:
+        # left = root^(1/(1 − p)), in which what is infinite at the ceiling is not.
+        left = root ** (1 / (1 - power))
+        remaining = left / limit if ceiling == "linear" else expm1(left * mp.log(2)) / expm1(limit * mp.log(2))
+        return 2 ** (left - limit) * (left / remaining) ** power / (1 - power)
+
+    return float(quad(months, linspace(0, mpf(limit) ** (1 - power), 9)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ceiling", "limit", "returns"),
+    [("level", 4.0, [0.9, 0.9375, 0.95, 1.0, 1.1, 1.2]), ("linear", 4.0, [2.7, 2.9, 4.0]), ("log_distance", 4.0, [1.0, 50.0, 1000.0])],
+)
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_either_solver_arrives_at_the_same_date_or_not_at_all(ceiling: str, limit: float, returns: Any, precision: str) -> None:
+    found = {
+        solver: ask(
+            "growth_law",
+            {"ceiling": ceiling, "solver": solver},
+            lambda solution, _: solution.dates((limit,))[0],
+            precision,
+            returns=returns,
+            distance_to_limits=limit,
+            horizon=HORIZON,
+        )
+        for solver in ("quadrature", "clock")
+    }
+    exact = [_exact(ceiling, each, limit) for each in returns]
+    for dates in found.values():
+        # Equal where infinite.
+        np.testing.assert_allclose(dates, [month if month < HORIZON else math.inf for month in exact], rtol=TOLERANCE[precision])
