@@ -71,7 +71,8 @@ def evaluate_with_gradients(
             scale = jnp.maximum(jnp.abs(slope), jnp.abs(found.scales[label.name]))
             scale = jnp.maximum(scale, jnp.abs(slopes_of_scales[label.name][index]))
             scales[name] = jnp.where(jumps, jnp.inf, scale) if label.name == "peak_pace" else scale
-    return Evaluation({label.name: values[label.name] for label in outcomes.labels(model, options)}, scales, found.cut_off)
+    ordered = {label.name: values[label.name] for label in outcomes.labels(model, options)}
+    return found._replace(values=ordered, scales=scales)
 
 
 def _moves_with(name: str, follows: Mapping[str, str]) -> tuple[str, ...]:

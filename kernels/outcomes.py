@@ -143,16 +143,20 @@ class Outcomes:
 
 
 class Evaluation(NamedTuple):
-    """`values[label]` (lanes,): bool for flags, else the float type of the solution. `scales[label]`: by what an error in it is divided."""
+    """`values[label]` (lanes,): bool for flags, else the float type of the solution. `scales[label]`: by what an error in it is divided.
+    `ends[label]`, of what a blow-up makes infinite: the relative error in time of whoever has it infinite where it is not, or the other
+    way round. `cut_off` and `failed` are the solution's."""
 
     values: dict[str, jax.Array]
     scales: dict[str, jax.Array]
+    ends: dict[str, jax.Array]
     cut_off: jax.Array
+    failed: jax.Array
 
 
 class Rows(NamedTuple):
-    """Outcomes in the order of their labels: `flags` (flags, lanes) bool, `numbers` (numbers, lanes); and whether any number is NaN,
-    `failed`, or the steps were not enough, `cut_off`, both (lanes,) bool."""
+    """Outcomes in the order of their labels: `flags` (flags, lanes) bool, false where the trajectory failed, `numbers` (numbers, lanes),
+    NaN there; and whether it has no answer, `failed`, or the steps were not enough, `cut_off`, both (lanes,) bool."""
 
     flags: jax.Array
     numbers: jax.Array
@@ -180,6 +184,7 @@ def evaluate(
     """All outcomes of a solution. `parameters` are arrays of shape (lanes,); `fixed` those that are one number for all trajectories."""
     values: dict[str, jax.Array] = {}
     scales: dict[str, jax.Array] = {}
+    ends: dict[str, jax.Array] = {}
     static_year = doublings_per_year(model, fixed)
     year = static_year if static_year is not None else model.doublings_per_year_of_progress(parameters)
     # A gradient sees what a year of progress depends on, fixed or not.
@@ -188,6 +193,11 @@ def evaluate(
     values.update(_continuous_windows(outcomes.windows, solution, year))
     # The date of a flat maximum, or what a count changes with it, is not determined to the last digits of the pace: it is not judged.
     undetermined = jnp.full_like(solution.horizon, jnp.inf)
+
+    def end_beside(time: float | jax.Array) -> jax.Array:
+        """How far from a time the trajectory's blow-up is, or the horizon if there is none: at least so wrong is, in time, one who does not
+        agree on which side it is."""
+        return jnp.abs(jnp.minimum(solution.blow_up, solution.horizon) - time) / time
 
     if outcomes.regime is not None or outcomes.peak:
         paces = solution.paces()
@@ -217,15 +227,16 @@ def evaluate(
                 scale = jnp.maximum(made[index], _change_with_time(solution, time))
             if time in outcomes.times:
                 name = f"doublings_at_{time:g}_months"
-                values[name], scales[name] = made[index], scale
+                values[name], scales[name], ends[name] = made[index], scale, end_beside(time)
             if time in outcomes.years_of_progress:
                 name = f"years_of_progress_at_{time:g}_months"
                 assert unit_year is not None
-                values[name], scales[name] = made[index] / unit_year, scale / unit_year
+                values[name], scales[name], ends[name] = made[index] / unit_year, scale / unit_year, end_beside(time)
 
     if outcomes.peak:
         unit = model.recent_doubling_time(parameters)
         values["peak_pace"] = scales["peak_pace"] = paces.highest * unit
+        ends["peak_pace"] = end_beside(solution.horizon)
         values["date_of_peak_pace"], scales["date_of_peak_pace"] = paces.date_of_highest, undetermined
     if outcomes.warning:
         dates, date_scales = _dates_at_multiples(outcomes.multiples, solution, model.recent_doubling_time(parameters))
@@ -246,7 +257,7 @@ def evaluate(
         for name, value in model.diagnostics(parameters, options, solution).items():
             values[name], scales[name] = value, undetermined
     ordered = [label.name for label in outcomes.own_labels(model, options)]
-    return Evaluation({name: values[name] for name in ordered}, scales, solution.cut_off)
+    return Evaluation({name: values[name] for name in ordered}, scales, ends, solution.cut_off, solution.failed)
 
 
 def _dates_at_multiples(multiples: tuple[float, ...], solution: Solution, unit: jax.Array) -> tuple[jax.Array, jax.Array]:

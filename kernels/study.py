@@ -36,6 +36,8 @@ AUDIT_STRIDE = 256
 """One draw of so many is audited."""
 _PILOT = 512
 """Draws that are solved once to count steps."""
+_AT_AN_END = 16
+"""And draws that are solved for each end of each parameter that varies."""
 _TIMED = 1 << 17
 """Draws that are solved in either form where one is chosen."""
 _TOGETHER = 32
@@ -113,33 +115,41 @@ class Study:
 
         @partial(jax.jit, compiler_options=quickest)
         def count() -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
-            parameters = self._spread(_PILOT)
+            parameters = self._spread(_PILOT, _AT_AN_END)
             solution = self.model.solve(parameters, self.options, self.budget)
             assert isinstance(solution, ClockSolution | RecursionSolution)
             return solution.steps_taken, solution.cut_off, {scale.name: parameters[scale.name] for scale in self.scales}
 
         steps, cut_off, parameters = jax.tree.map(np.asarray, count())
-        weights = fitted(self.scales, parameters, steps, _TOGETHER)
+        weights = fitted(self.scales, {name: row[:_PILOT] for name, row in parameters.items()}, steps[:_PILOT], _TOGETHER)
         if not self.budget.tolerance:
             return StepCount(self.budget.steps, weights)
-        if cut_off.any():
+        if lost := cut_off[:_PILOT].sum():
             raise ModelError(
                 "horizon",
-                f"{cut_off.sum()} of {_PILOT} trajectories take more than {self.budget.steps} steps: a delay or training run is too short",
+                f"{lost} of {_PILOT} trajectories take more than {self.budget.steps} steps: a delay or training run is too short",
                 "shorten the horizon, or lengthen reaction_delay, first_training_time, hardware_delay or noise_correlation_time",
             )
-        most = min(self.budget.steps, 16 * math.ceil((1.5 * int(steps.max()) + 16) / 16))
+        # Of the rarest trajectories some are not among the draws, but hardly beyond the ends.
+        needed = max(1.5 * int(steps[:_PILOT].max()), 1.1 * int(steps.max()))
+        most = min(self.budget.steps, 16 * math.ceil((needed + 16) / 16))
         return StepCount(most, weights, self._is_faster_in_one_kernel(most))
 
-    def _spread(self, draws: int) -> dict[str, jax.Array]:
-        """Parameters of the first draws, spread over the axes."""
-        corner = {}
+    def _spread(self, draws: int, at_an_end: int = 0) -> dict[str, jax.Array]:
+        """Parameters of the first draws, spread over the axes, and after them of some draws at each end of each parameter that varies."""
+        number = np.concatenate([np.arange(draws), np.tile(np.arange(at_an_end), 2 * len(self.varying))])
+        drawn = self.design.parameters(jnp.zeros(2, jnp.uint32), jnp.asarray(number, jnp.uint32), self.dtype)
         for index, name in enumerate(self.axes):
             low, high = self.bounds[name]
             # Every third draw at either end of an axis and between, each axis at a rhythm of its own.
             values = jnp.asarray((low, high, (low + high) / 2), self.dtype)
-            corner[name] = values[(np.arange(draws) // 3**index) % 3]
-        return self._completed(jnp.zeros(2, jnp.uint32), jnp.arange(draws, dtype=jnp.uint32), corner)
+            drawn[name] = values[(number // 3**index) % 3]
+        if at_an_end:
+            ends = [(name, end) for name in self.varying for end in self.bounds[name]]
+            for place, (name, end) in enumerate(ends):
+                first = draws + place * at_an_end
+                drawn[name] = drawn[name].at[first : first + at_an_end].set(end)
+        return self._with_path(jnp.zeros(2, jnp.uint32), jnp.asarray(number, jnp.uint32), drawn)
 
     def _is_faster_in_one_kernel(self, steps: int) -> bool:
         """Whether this device solves trajectories faster in one kernel than in a compiled loop: measured, on a GPU."""
@@ -183,10 +193,12 @@ class Study:
     def parameters(self, key: jax.Array, draw: jax.Array, cell: jax.Array) -> dict[str, jax.Array]:
         """Every parameter of the draws `draw` in the cell with axis values `cell` (axes,), each (lanes,) of the working type. The draws are
         (lanes,), or as `Design.in_rows` gives them."""
-        return self._completed(key, draw, {name: jnp.full(draw.size, cell[index]) for index, name in enumerate(self.axes)})
+        on_axes = {name: jnp.full(draw.size, cell[index]) for index, name in enumerate(self.axes)}
+        return self._with_path(key, draw, {**self.design.parameters(key, draw, self.dtype), **on_axes})
 
-    def _completed(self, key: jax.Array, draw: jax.Array, on_axes: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        drawn = self.completed({**self.design.parameters(key, draw, self.dtype), **on_axes}, (draw.size,))
+    def _with_path(self, key: jax.Array, draw: jax.Array, varied: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        """Every parameter of draws of which those that vary are given, and their random paths."""
+        drawn = self.completed(varied, (draw.size,))
         if self.model.needs_path(self.options):
             # Of the draw alone, so that all cells share its path.
             drawn.update(zip(PATH, path_words(jnp.asarray(key), draw.ravel()), strict=True))
@@ -221,15 +233,16 @@ class Study:
         """`evaluate`, in rows that are counted together."""
         found = self.evaluate(parameters, budget)
         # Computed first and then put together: of rows in one loop it would be asked for each number which of them it is in.
-        values, cut_off = in_memory((found.values, found.cut_off))
-        failed = jnp.zeros(cut_off.shape, bool)
+        values, cut_off, failed = in_memory((found.values, found.cut_off, found.failed))
         for label in self.numbers:
             failed = failed | jnp.isnan(values[label.name])
 
         def stacked(labels: tuple[Label, ...], kind: Any) -> jax.Array:
             return jnp.concatenate([jnp.zeros((0, *cut_off.shape), kind), *(values[label.name][None] for label in labels)])
 
-        return Rows(stacked(self.flags, jnp.bool_), stacked(self.numbers, self.dtype), failed, cut_off)
+        # A comparison with NaN answers, too, and what is found by searching may stop short of it.
+        flags, numbers = stacked(self.flags, jnp.bool_) & ~failed, stacked(self.numbers, self.dtype)
+        return Rows(flags, jnp.where(failed, jnp.nan, numbers), failed, cut_off)
 
     def rows_alike(self, drawn: Mapping[str, jax.Array], count: jax.Array | int, together: int) -> Rows:
         """`rows` of trajectories with parameters that are drawn or on axes, each (lanes,): `together` at a time, those that are expected to
@@ -284,12 +297,12 @@ class Study:
         for label, ours in zip(self.flags, flags, strict=True):
             differ.append((ours != exact.values[label.name])[None])
         for label, ours in zip(self.numbers, numbers, strict=True):
-            theirs, scale = exact.values[label.name], exact.scales[label.name]
-            errors.append(_relative_error(ours.astype(jnp.float64), theirs, scale, horizon, label)[None])
+            errors.append(_relative_error(ours.astype(jnp.float64), exact, horizon, label)[None])
         return jnp.concatenate(errors), jnp.concatenate(differ)
 
 
-def _relative_error(ours: jax.Array, exact: jax.Array, scale: jax.Array, horizon: jax.Array, label: Label) -> jax.Array:
+def _relative_error(ours: jax.Array, found: Evaluation, horizon: jax.Array, label: Label) -> jax.Array:
+    exact, scale = found.values[label.name], found.scales[label.name]
     difference = jnp.abs(ours - exact)
     error = jnp.where(difference > 0, difference / jnp.abs(scale), 0.0)
     one_reached = jnp.isfinite(ours) != jnp.isfinite(exact)
@@ -298,6 +311,8 @@ def _relative_error(ours: jax.Array, exact: jax.Array, scale: jax.Array, horizon
         # where an infinite scale says that nobody can tell whether it is reached, by nothing.
         reached = jnp.where(jnp.isfinite(ours), ours, exact)
         error = jnp.where(one_reached, jnp.where(jnp.isfinite(scale), jnp.abs(horizon - reached) / horizon, 0.0), error)
-    elif label.derived:
-        error = jnp.where(one_reached, 0.0, error)
-    return jnp.where(ours == exact, 0.0, jnp.where(jnp.isnan(exact), 0.0, error))
+    else:
+        # One is infinite and the other is not; of what is made of others, those tell.
+        error = jnp.where(one_reached, found.ends.get(label.name, 0.0), error)
+    # A trajectory that failed is counted, not judged.
+    return jnp.where((ours == exact) | jnp.isnan(ours) | jnp.isnan(exact), 0.0, error)

@@ -23,6 +23,12 @@ from sweep.errors import Fault, SpecError, near
 from sweep.model_source import ModelSource, find
 
 _LANES = 4096
+_MORE_STEPS, _FEW_LANES = 8, 64
+"""Times as many steps for trajectories that ran out of them, and how many of these at once: their steps are kept."""
+_Answers = tuple[jax.Array, jax.Array, dict[str, jax.Array], jax.Array]
+"""Doublings by the times, dates, what the model's authors report beside, and which failed, each (…, lanes)."""
+_Found = tuple[NDArray[Any], NDArray[Any], dict[str, NDArray[Any]], NDArray[Any]]
+"""The same of all trajectories."""
 _TOLERANCE = 1e-12
 _PLACE = "simulate"
 
@@ -44,7 +50,8 @@ def simulate(
 
     Returns a Dataset of `doublings(time)` (doublings of software since the start; NaN beyond the trajectory's own horizon) and
     `doubling_time(doubling)` (the date in months at which the n-th doubling completes, n = 1, 2, …; +inf if not within the horizon), and
-    the numbers that the model's authors report beside; where a parameter is an array, with a leading dim `trajectory`.
+    the numbers that the model's authors report beside; where a parameter is an array, with a leading dim `trajectory`. All are NaN where
+    a trajectory takes more steps than are kept, as with delays of minutes.
 
     Raises SpecError for an unknown model, parameter or option, arrays of different lengths, a value outside its support, or a time beyond
     all horizons.
@@ -71,7 +78,15 @@ def simulate(
     budget = replace(chosen.budget(settled, bounds, _TOLERANCE), direct=0.0)
     solve = _solver(source, tuple(sorted(settled.items())), budget, tuple(asked.tolist()), doublings)
     inputs = {**values, **_path(seed, len(values["horizon"]))} if chosen.needs_path(settled) else values
-    made, dates, others = _in_batches(solve, inputs)
+    made, dates, others, failed = _in_batches(solve, inputs, _LANES)
+    if failed.any() and budget.tolerance:
+        longer = replace(budget, steps=_MORE_STEPS * budget.steps)
+        solve = _solver(source, tuple(sorted(settled.items())), longer, tuple(asked.tolist()), doublings)
+        again = _in_batches(solve, {name: array[failed] for name, array in inputs.items()}, _FEW_LANES)
+        for rows, found in zip(jax.tree.leaves((made, dates, others, failed)), jax.tree.leaves(again), strict=True):
+            rows[..., np.flatnonzero(failed)] = found
+    # What cannot be followed to its end has no numbers.
+    made, dates, others = jax.tree.map(lambda rows: np.where(failed, np.nan, rows), (made, dates, others))
     made = np.where(asked[:, None] <= values["horizon"], made, np.nan)
     return _dataset(model, chosen, asked, made, dates, others, single)
 
@@ -139,27 +154,25 @@ def _solver(
     chosen, settled = source.model(), dict(options)
 
     @compiled
-    def solve(values: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
+    def solve(values: dict[str, jax.Array]) -> _Answers:
         solution = chosen.solve(values, settled, budget)
         dates = solution.dates(tuple(float(n) for n in range(1, doublings + 1)))
-        return solution.levels(times)[0], dates, chosen.diagnostics(values, settled, solution)
+        return solution.levels(times)[0], dates, chosen.diagnostics(values, settled, solution), solution.failed
 
     return solve
 
 
-def _in_batches(solve: Any, values: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any], dict[str, NDArray[Any]]]:
-    """Solve in batches of one shape, so that the program compiles once and fits the cache."""
+def _in_batches(solve: Any, values: Mapping[str, NDArray[Any]], most: int) -> _Found:
+    """Solve in batches of one shape, of at most so many lanes, so that the program compiles once and fits the cache."""
     count = len(next(iter(values.values())))
-    lanes = min(_LANES, 1 << (count - 1).bit_length())
+    lanes = min(most, 1 << (count - 1).bit_length())
     parts = []
     for start in range(0, count, lanes):
         batch = {name: array[start : start + lanes] for name, array in values.items()}
         held = len(next(iter(batch.values())))
         padded = {name: np.concatenate([array, np.repeat(array[-1:], lanes - held)]) for name, array in batch.items()}
         parts.append(jax.tree.map(lambda array, held=held: np.asarray(array)[..., :held], solve(padded)))
-    joined: tuple[NDArray[Any], NDArray[Any], dict[str, NDArray[Any]]] = jax.tree.map(
-        lambda *arrays: np.concatenate(arrays, axis=-1), *parts
-    )
+    joined: _Found = jax.tree.map(lambda *arrays: np.concatenate(arrays, axis=-1), *parts)
     return joined
 
 

@@ -76,6 +76,15 @@ class DenseClock(Solution):
         return self._track.unfinished
 
     @property
+    def failed(self) -> jax.Array:
+        # Where steps were not enough, nothing is known of what comes after.
+        return self._track.unfinished
+
+    @property
+    def blow_up(self) -> jax.Array:
+        return self._track.arrival if self.system.ceiling is None else jnp.full_like(self.horizon, jnp.inf)
+
+    @property
     def steps_taken(self) -> jax.Array:
         """Steps up to the last of each trajectory, those taken again included, (lanes,) int32."""
         number = jnp.arange(len(self._track.stride), dtype=jnp.int32)[:, None]

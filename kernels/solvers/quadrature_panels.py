@@ -223,6 +223,17 @@ class LawInPanels(Solution):
         passed = self._panels.last_edge >= self._coordinate(jnp.full_like(self.horizon, min(self.budget.furthest, MOST_DOUBLINGS)))
         return (self._panels.last_time < self.horizon) & ~(self._arrival < jnp.inf) & ~passed
 
+    @property
+    def failed(self) -> jax.Array:
+        # What was asked of no panel tells by itself.
+        if "_panels" not in self.__dict__:
+            return jnp.zeros(self.horizon.shape, bool)
+        return jnp.isnan(self._panels.last_time) | self.cut_off
+
+    @property
+    def blow_up(self) -> jax.Array:
+        return self._arrival if self.ceiling is None else jnp.full_like(self.horizon, jnp.inf)
+
     def _begun(self, key: jax.Array, keys: jax.Array, *rows: jax.Array) -> tuple[jax.Array, ...]:
         """The entries of `rows` (panels, lanes) at the last panel whose `keys` entry is at most `key` (…, lanes), each as `key`."""
 

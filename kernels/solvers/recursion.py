@@ -69,6 +69,14 @@ class RecursionSolution(Solution):
         """Where the last row is, months: that of a lane that has ended NEVER or later, NaN in one that failed."""
         return _row(self.times, self.used)
 
+    @property
+    def failed(self) -> jax.Array:
+        return jnp.isnan(self._end)
+
+    @property
+    def blow_up(self) -> jax.Array:
+        return jnp.where(self.endless, self._end, jnp.inf)
+
     def _over_steps(self, visit: Callable[[_Found, jax.Array], _Found], found: _Found, fewer: jax.Array | int = 0) -> _Found:
         """`visit(found, index)` for every step that was taken, or as many fewer."""
         count = self.used - fewer

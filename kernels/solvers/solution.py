@@ -35,6 +35,18 @@ class Solution(ABC):
     cut_off: jax.Array
     """Whether the solver's static number of steps ended before the trajectory did, bool, shape (lanes,)."""
 
+    @property
+    @abstractmethod
+    def failed(self) -> jax.Array:
+        """Whether nothing is known of the trajectory's end, bool, shape (lanes,): it turned into NaN, or was cut off where that does not
+        stand for a blow-up. Asked last, as `cut_off` is."""
+
+    @property
+    @abstractmethod
+    def blow_up(self) -> jax.Array:
+        """Months at which software becomes infinite, shape (lanes,); +inf where it does not, or not as far as the trajectory was
+        followed."""
+
     @abstractmethod
     def dates(self, levels: tuple[float, ...]) -> jax.Array:
         """Months at which each level is reached, shape (levels, lanes); +inf where it is not reached within the horizon."""

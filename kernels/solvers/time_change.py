@@ -37,6 +37,14 @@ class TimeChangedSolution(Solution):
     def cut_off(self) -> jax.Array:  # type: ignore[override]
         return self.base.cut_off
 
+    @property
+    def failed(self) -> jax.Array:
+        return self.base.failed
+
+    @property
+    def blow_up(self) -> jax.Array:
+        return self._date(self.base.blow_up)
+
     def _date(self, base_date: jax.Array) -> jax.Array:
         reached = base_date < jnp.inf
         return jnp.where(reached, self.to_calendar(jnp.where(reached, base_date, 0)), jnp.inf)
