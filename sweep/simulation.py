@@ -20,6 +20,7 @@ from kernels.models import PATH, ModelError
 from kernels.sampling import path_words, seed_key
 from kernels.solvers.budget import Budget
 from sweep.errors import Fault, SpecError, near
+from sweep.known import end_of_defaults
 from sweep.model_source import ModelSource, find
 
 _LANES = 4096
@@ -81,6 +82,8 @@ def _months(times: Sequence[float], longest: float) -> NDArray[Any]:
         asked = np.asarray(times, dtype=np.float64)
     except (TypeError, ValueError):
         asked = np.array([np.nan])
+    if not asked.ndim:
+        raise SpecError(_PLACE, "times", times, "not a list of months", f"give a list of 0 to {longest:g}, e.g. times=[{longest:g}]")
     if asked.ndim != 1 or not asked.size or not np.isfinite(asked).all() or (asked < 0).any() or (asked > longest).any():
         raise SpecError(_PLACE, "times", list(times)[:5], "not months of the trajectory", f"use 0 to {longest:g}")
     return asked
@@ -108,12 +111,9 @@ def _values(
         listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise SpecError(_PLACE, "parameters", None, f"arrays of different lengths: {listed}", "give arrays of one length")
     count = next(iter(lengths.values()), 1)
-    for name, default in chosen.defaults(options).items():
-        if name not in arrays:
-            arrays[name] = (
-                arrays[default] if isinstance(default, str) and default in arrays else np.asarray(_number(chosen, options, default))
-            )
-    return {name: np.broadcast_to(arrays[name], (count,)) for name in names}, not lengths
+    held = {**chosen.defaults(options), **arrays}
+    sources = {name: end_of_defaults(name, held) for name in names}
+    return {name: np.broadcast_to(np.asarray(held[source]), (count,)) for name, source in sources.items()}, not lengths
 
 
 def _path(seed: int, count: int) -> dict[str, NDArray[Any]]:
@@ -124,12 +124,6 @@ def _path(seed: int, count: int) -> dict[str, NDArray[Any]]:
         raise SpecError(_PLACE, "seed", seed, "not a seed", "use an integer from 0 to 2^64 - 1") from None
     words = path_words(key, jnp.arange(count, dtype=jnp.uint32))
     return {name: np.asarray(word) for name, word in zip(PATH, words, strict=True)}
-
-
-def _number(chosen: models.Model, options: Mapping[str, str | bool], default: float | str) -> float:
-    while isinstance(default, str):
-        default = chosen.defaults(options)[default]
-    return default
 
 
 @lru_cache(maxsize=32)
