@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from kernels import models
 from kernels.compiler import compiled
 from kernels.models import PATH, ModelError
+from kernels.outcomes import Label
 from kernels.sampling import path_words, seed_key
 from kernels.solvers.budget import Budget
 from sweep.errors import Fault, SpecError, near
@@ -74,7 +75,8 @@ def simulate(
     inputs = {**values, **_path(seed, len(values["horizon"]))} if chosen.needs_path(settled) else values
     made, dates, others = _in_batches(solve, inputs)
     made = np.where(asked[:, None] <= values["horizon"], made, np.nan)
-    return _dataset(model, chosen, asked, made, dates, others, single)
+    reported = {label: others[label.name] for label in chosen.diagnostic_labels(settled)}
+    return _dataset(model, chosen, asked, made, dates, reported, single)
 
 
 def _months(times: Sequence[float], longest: float) -> NDArray[Any]:
@@ -163,7 +165,7 @@ def _dataset(
     times: NDArray[Any],
     made: NDArray[Any],
     dates: NDArray[Any],
-    others: Mapping[str, NDArray[Any]],
+    others: Mapping[Label, NDArray[Any]],
     single: bool,
 ) -> xr.Dataset:
     lead = () if single else ("trajectory",)
@@ -176,9 +178,8 @@ def _dataset(
         "doublings": ((*lead, "time"), first(made), {"long_name": "doublings of software since the start", "units": "doublings"}),
         "doubling_time": ((*lead, "doubling"), first(dates), {"long_name": "date at which the doubling completes", "units": "months"}),
     }
-    for name, array in others.items():
-        units = "months" if name.startswith("time_") else "1"
-        variables[name] = (lead, first(array), {"long_name": name.replace("_", " "), "units": units})
+    for label, array in others.items():
+        variables[label.name] = (lead, first(array), {"long_name": label.long_name, "units": label.unit})
     coordinates = {
         "time": ("time", times, {"long_name": "time since the start", "units": "months"}),
         "doubling": ("doubling", np.arange(1, len(dates) + 1), {"long_name": "number of the doubling", "units": "1"}),

@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from kernels.elementary import exp2
+from kernels.labels import Label
 from kernels.models.gradual_boost import GradualBoost
 from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter
 from kernels.solvers.budget import Budget
@@ -140,10 +141,13 @@ class DavidsonHoulden2025(Model):
     def recent_doubling_time(self, parameters: Mapping[str, jax.Array]) -> jax.Array:
         return parameters["recent_software_doubling_time"]
 
-    def diagnostic_names(self, options: Options) -> tuple[str, ...]:
+    def diagnostic_labels(self, options: Options) -> tuple[Label, ...]:
         if options["time"] == "continuous":
             return ()
-        return ("knots_recorded", "time_of_last_knot") + (("speedup_at_last_knot",) if options["boost"] != "none" else ())
+        knots, last = Label("knots_recorded", "knots recorded"), Label("time_of_last_knot", "time of last knot", unit="months")
+        if options["boost"] == "none":
+            return knots, last
+        return knots, last, Label("speedup_at_last_knot", "speedup at last knot", unit="× recent pace")
 
     def diagnostics(self, parameters: Mapping[str, jax.Array], options: Options, solution: Solution) -> dict[str, jax.Array]:
         if not isinstance(solution, RecursionSolution):

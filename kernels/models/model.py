@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import jax
 
+from kernels.labels import Label
 from kernels.solvers.budget import Budget as Budget
 from kernels.solvers.solution import Solution
 
@@ -140,8 +141,8 @@ class Model(ABC):
         """Doubling time of software at the recent pace, the unit of paces, months, shape (lanes,)."""
         return parameters["recent_doubling_time"]
 
-    def diagnostic_names(self, options: Options) -> tuple[str, ...]:
-        """The names of `diagnostics` under these options."""
+    def diagnostic_labels(self, options: Options) -> tuple[Label, ...]:
+        """What `diagnostics` are called under these options, with their units."""
         return ()
 
     def diagnostics(self, parameters: Mapping[str, jax.Array], options: Options, solution: Solution) -> dict[str, jax.Array]:

@@ -125,6 +125,13 @@ def test_beyond_its_own_horizon_a_trajectory_is_not_known():
 
 
 @pytest.mark.slow
+def test_what_the_authors_report_beside_has_its_unit():
+    found = simulate("davidson_houlden_2025", times=[0], options={"boost": "code"}, doublings=1)
+    units = {name: found[name].attrs["units"] for name in ("knots_recorded", "time_of_last_knot", "speedup_at_last_knot")}
+    assert units == {"knots_recorded": "1", "time_of_last_knot": "months", "speedup_at_last_knot": "× recent pace"}
+
+
+@pytest.mark.slow
 def test_so_many_dates_as_asked_for():
     assert simulate("toy_model", TOY, times=[0], doublings=3).sizes["doubling"] == 3
 
