@@ -61,7 +61,7 @@ def resolve(document: Document, beside: Path | None) -> Resolved:
     known = Known(parameters, axes, model.defaults(options))
     options = _simplified(model, options, known)
     _refuse_beyond_support(document, model, options, known)
-    outcomes = checked_outcomes(document, config.outcomes, model, options, known.fixed())
+    outcomes = checked_outcomes(document, config.outcomes, model, options, known)
     published = published_numbers(document, config, axes, outcomes.labels(model, options))
     if source.is_own:
         _refuse_what_cannot_be_solved(document, config, model, options, outcomes, known)

@@ -213,6 +213,11 @@ CASES = [
     ),
     # outcomes
     ("time beyond the horizon", tables(outcomes__times=[49]), "outcomes.times", "[49]", "at most 48"),
+    ("time beyond a horizon on an axis", tables(parameters__horizon=None, axes={"horizon": {"values": [48, 6, 12]}}, outcomes__times=[24]), "outcomes.times", "[24]", "use at most 6, or longer horizons in [axes]"),
+    ("time beyond a drawn horizon", tables(parameters__horizon={"uniform": [12, 48]}, outcomes__times=[6, 24]), "outcomes.times", "[6, 24]", "use at most 12, or longer horizons in [parameters]"),
+    ("progress beyond a horizon of values", tables(parameters__horizon={"discrete": {"values": [12, 48], "weights": [1, 1]}}, outcomes__years_of_progress=[24]), "outcomes.years_of_progress", "[24]", "at most 12"),
+    ("doublings beyond a drawn horizon", published(parameters__horizon={"uniform": [12, 48]}, outcomes__most_doublings_in=[24]), "outcomes.most_doublings_in", "[24]", "at most 12"),
+    ("window beyond a drawn horizon", tables(parameters__horizon={"uniform": [6, 48]}, outcomes__windows=[window()]), "outcomes.windows[0].months", "12", "at most 6"),
     ("time 0", tables(outcomes__times=[0]), "outcomes.times[0]", "0", "above 0"),
     ("time twice", tables(outcomes__times=[1, 1.0]), "outcomes.times", "[1, 1.0]", "once"),
     ("names that coincide", tables(outcomes__doublings=[1, 1.0000001]), "outcomes", "{ doublings = [1, 1.0000001] }", "six digits"),
