@@ -60,7 +60,7 @@ def simulate(
         settled = chosen.resolve_options(options or {})
         values, single = _values(chosen, settled, parameters or {})
         bounds = {name: (float(array.min()), float(array.max())) for name, array in values.items()}
-        chosen.check_given(settled, tuple(parameters or ()))
+        chosen.check_given(settled, {name: bounds[name] for name in parameters or ()})
         settled = dict(chosen.simplified(settled, bounds))
         chosen.check(settled, bounds)
     except ModelError as error:

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from kernels.elementary import exp2
 from kernels.labels import Label
 from kernels.models.gradual_boost import GradualBoost
-from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter
+from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter, Uses, refuse_unused
 from kernels.solvers.budget import Budget
 from kernels.solvers.panels import panels_for
 from kernels.solvers.quadrature import QuadratureSolution
@@ -75,6 +75,8 @@ _PARAMETERS = (
     Parameter("horizon", "H", "months", 48.0, 0.0, math.inf, "end of the trajectory", True, True),
 )
 
+_USES: Uses = {name: {"boost": ("code", "paper_linear")} for name in ("gradual_boost_start", "gradual_boost_max", "gradual_boost_duration")}
+
 
 class DavidsonHoulden2025(Model):
     """Software intelligence explosion after AI fully automates AI R&D, with compute fixed."""
@@ -98,6 +100,9 @@ class DavidsonHoulden2025(Model):
         if options["initial_doubling_convention"] == "single":
             values |= {"gradual_boost_start": 1.0, "gradual_boost_max": 32.0, "horizon": 72.0}
         return values
+
+    def check_given(self, options: Options, given: Bounds) -> None:
+        refuse_unused(_USES, options, given)
 
     def check(self, options: Options, bounds: Bounds) -> None:
         super().check(options, bounds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,6 +20,8 @@ from kernels.solvers.solution import Solution
 
 Options = Mapping[str, str | bool]
 Bounds = Mapping[str, tuple[float, float]]
+Uses = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""Parameters that not all options use: the values of each option with which one has a meaning, {parameter: {option: values}}."""
 PATH = ("path_first", "path_second")
 """The names under which a model that asks for it is given the two words that its draw's random path is addressed by, uint32."""
 
@@ -71,6 +73,16 @@ class Option:
     meaning: str
 
 
+def refuse_unused(uses: Uses, options: Options, given: Bounds) -> None:
+    """Raise ModelError for a parameter that is given though these options do not use it."""
+    for name in given:
+        for option, values in uses.get(name, {}).items():
+            if options[option] not in values:
+                allowed = " or ".join(f'"{value}"' for value in values)
+                problem = f'{option} = "{options[option]}" does not use it'
+                raise ModelError(name, problem, f"remove it, or use {option} = {allowed}")
+
+
 class Model(ABC):
     """A published growth model. Stateless: all that varies comes in as parameters and options."""
 
@@ -107,8 +119,11 @@ class Model(ABC):
         """Whether `solve` is to be given random words of its own for each trajectory, under the names in PATH."""
         return False
 
-    def check_given(self, options: Options, given: Collection[str]) -> None:  # noqa: B027
-        """Raise ModelError where a parameter that is given has no meaning under these options, or contradicts another."""
+    def check_given(self, options: Options, given: Bounds) -> None:  # noqa: B027
+        """Raise ModelError where a parameter that is given has no meaning under these options, or contradicts another.
+
+        `given` are the lowest and highest of the parameters that are not left at their defaults.
+        """
 
     def check(self, options: Options, bounds: Bounds) -> None:
         """Raise ModelError where options contradict each other, or `bounds` (lowest and highest of each parameter) leave the domain."""

@@ -211,6 +211,10 @@ CASES = [
         "{ returns:parallel_exponent = 0.9",
         "returns:parallel_exponent, returns:horizon, parallel_exponent:horizon",
     ),
+    ("drawn parameter that is not used", tables(sweep__model="growth_law", parameters__noise_sd=DRAWN), "parameters.noise_sd", "{ uniform = [1, 2] }", 'remove it, or use noise = "pace" or "both"'),
+    ("axis that is not used", tables(sweep__model="growth_law", axes={"pace_cap": {"values": [2, 5]}}), "axes.pace_cap", "{ values = [2, 5] }", 'use governance = "cap"'),
+    ("boost that is not used", published(parameters={"gradual_boost_max": 5}), "parameters.gradual_boost_max", "5", 'use boost = "code" or "paper_linear"'),
+    ("elasticity of 0", tables(sweep__model="growth_law", model={"research_input": "ces"}, parameters__elasticity_of_substitution=0), "parameters.elasticity_of_substitution", "0", "above 0"),
     # outcomes
     ("time beyond the horizon", tables(outcomes__times=[49]), "outcomes.times", "[49]", "at most 48"),
     ("time beyond a horizon on an axis", tables(parameters__horizon=None, axes={"horizon": {"values": [48, 6, 12]}}, outcomes__times=[24]), "outcomes.times", "[24]", "use at most 6, or longer horizons in [axes]"),
