@@ -130,8 +130,9 @@ CASES = [
     ("two distributions", returns({"uniform": [1, 2], "loguniform": [1, 2]}), "parameters.returns", "{ uniform = [1, 2], loguniform = [1, 2] }", "exactly one"),
     ("truncated to nothing", returns(DRAWN | {"truncate": [5, 6]}), "parameters.returns.truncate", "[5, 6]", "widen it"),
     ("truncated upside down", returns(DRAWN | {"truncate": [2, 1]}), "parameters.returns.truncate", "[2, 1]", "low < high"),
-    ("truncated values", returns({"discrete": {"values": [1, 2], "weights": [1, 1]}, "truncate": [0, 1]}), "parameters.returns.truncate", "[0, 1]", "remove truncate"),
-    ("truncated number", returns({"evidence": "sat_solver_returns", "truncate": [1, 2]}), "parameters.returns.truncate", "[1, 2]", "remove truncate"),
+    ("truncated to none of the values", returns({"discrete": {"values": [1, 2], "weights": [1, 1]}, "truncate": [3, 4]}), "parameters.returns.truncate", "[3, 4]", "they lie between 1 and 2"),
+    ("mixture truncated to nothing", returns({"mixture": [{"weight": 1, "value": 1}, {"weight": 1, "uniform": [2, 3]}], "truncate": [4, 5]}), "parameters.returns.truncate", "[4, 5]", "they lie between 1 and 3"),
+    ("number outside its truncation", returns({"evidence": "sat_solver_returns", "truncate": [1, 2]}), "parameters.returns.truncate", "[1, 2]", "widen it"),
     # types
     ("true for a number", returns(True), "parameters.returns", "true", "write a number"),
     ("text for a number", returns("3"), "parameters.returns", '"3"', "remove the quotes: 3"),
