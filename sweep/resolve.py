@@ -100,6 +100,7 @@ def _simplified(model: Model, options: dict[str, str | bool], known: Known) -> d
     try:
         return dict(model.simplified(options, known.bounds()))
     except ArithmeticError:
+        # Refused with the supports, too.
         return options
 
 

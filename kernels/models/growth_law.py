@@ -198,7 +198,7 @@ class GrowthLaw(Model):
             raise ModelError("elasticity_of_substitution", problem, "give one of the two")
         if given.get("elasticity_of_substitution") == (0, 0):
             problem = "0 stands for an elasticity that is not given"
-            raise ModelError("elasticity_of_substitution", problem, "give one above 0, however small, or remove it")
+            raise ModelError("elasticity_of_substitution", problem, "give one above 0, or remove it")
 
     def check(self, options: Options, bounds: Bounds) -> None:
         super().check(options, bounds)
