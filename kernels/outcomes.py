@@ -92,9 +92,9 @@ class Outcomes:
 
     def differentiable(self, model: Model, options: Options) -> tuple[Label, ...]:
         """The numbers that have gradients: all but counts, and what the model's authors report beside them."""
-        others = model.diagnostic_names(options) if self.diagnostics else ()
+        others = model.diagnostic_labels(options) if self.diagnostics else ()
         labels = self.own_labels(model, options)
-        return tuple(label for label in labels if label.kind == "numeric" and label.scale != "count" and label.name not in others)
+        return tuple(label for label in labels if label.kind == "numeric" and label.scale != "count" and label not in others)
 
     def own_labels(self, model: Model, options: Options) -> tuple[Label, ...]:
         """The outcomes without their gradients."""
@@ -118,7 +118,7 @@ class Outcomes:
             for m in self.most_doublings_in
         ]
         if self.diagnostics:
-            labels += [Label(name, name.replace("_", " ")) for name in model.diagnostic_names(options)]
+            labels += model.diagnostic_labels(options)
         return tuple(labels)
 
     def check(self, model: Model, options: Options, fixed: Mapping[str, float]) -> None:

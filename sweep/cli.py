@@ -237,6 +237,24 @@ def merge(store: str, config: Path | None) -> None:
 
 @main.command()
 @click.argument("store")
+@_FROM_CONFIG
+def report(store: str, config: Path | None) -> None:
+    """Print the results of a finished cube, as at the end of its run, and draw its figure."""
+    from sweep.coordinator import check_tolerance
+    from sweep.cube import open_cube
+    from sweep.places import place_of
+    from sweep.prepare import spec_of
+    from sweep.printing import figure_of, show_results
+
+    place = place_of(store)
+    cube = open_cube(place)
+    spec = spec_of(place, _config(config))
+    show_results(spec, cube, place, figure_of(place))
+    check_tolerance(spec, place, cube)
+
+
+@main.command()
+@click.argument("store")
 @click.option("--repair", is_flag=True, help="Compute exactly the damaged tiles again.")
 @_FROM_CONFIG
 def verify(store: str, repair: bool, config: Path | None) -> None:

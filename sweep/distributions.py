@@ -9,7 +9,7 @@ Beside any of them truncate = [lo, hi] keeps what lies between the two, and shif
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -151,11 +151,61 @@ def _mixed(parts: tuple[ComponentTable, ...], evidence: Found) -> Distribution |
     return sampling.Mixture(distributions, tuple(part.weight / total for part in parts))
 
 
-def _truncated(base: Distribution | float, interval: Interval) -> Distribution:
+def _truncated(base: Distribution | float, interval: Interval) -> Distribution | float:
     low, high = interval
-    if not isinstance(base, Distribution) or not is_continuous(base):
-        raise Fault("only continuous distributions can be truncated", "remove truncate, or leave out the values", "truncate")
-    if base.cdf(high) - base.cdf(low) < _LEAST_KEPT:
+    if not isinstance(base, Distribution):
+        if not low <= base <= high:
+            raise Fault(f"the number {base:g} lies outside it", "widen it, or remove it", "truncate")
+        return base
+    if not is_continuous(base):
+        return _with_values_truncated(base, interval)
+    return _cut(base, interval)
+
+
+def _cut(base: Distribution, interval: Interval) -> Distribution:
+    low, high = interval
+    if base.cdf(high) - base.cdf(math.nextafter(low, -math.inf)) < _LEAST_KEPT:
         fix = f"widen it: half of the distribution lies below {base.median:g}"
         raise Fault("it leaves nothing of the distribution", fix, "truncate")
     return sampling.Truncated(base, low, high)
+
+
+def _with_values_truncated(base: Distribution, interval: Interval) -> Distribution:
+    """A truncation of what has single values: those outside are dropped, which is exact, and so are parts that lie wholly outside."""
+    low, high = interval
+    kept: list[tuple[Distribution, float]] = []
+    for part, weight in _parts(base, 1.0, 0.0):
+        first, last = part.support
+        if low <= first <= high if isinstance(part, sampling.Constant) else max(low, first) < min(high, last):
+            kept.append((part, weight))
+    if not kept:
+        raise Fault("it leaves none of the values", f"widen it: they lie between {base.support[0]:g} and {base.support[1]:g}", "truncate")
+    total = math.fsum(weight for _, weight in kept)
+    values: dict[float, float] = {}
+    for part, weight in kept:
+        if isinstance(part, sampling.Constant):
+            values[part.value] = values.get(part.value, 0.0) + weight / total
+    others = [(part, weight / total) for part, weight in kept if not isinstance(part, sampling.Constant)]
+    if not others:
+        return sampling.Discrete(tuple(values), tuple(values.values()))
+    others += [(sampling.Constant(value), weight) for value, weight in values.items()]
+    parts, weights = zip(*others, strict=True)
+    whole = sampling.Mixture(parts, weights) if len(parts) > 1 else parts[0]
+    inside = low <= whole.support[0] and whole.support[1] <= high
+    return whole if inside else _cut(whole, interval)
+
+
+def _parts(distribution: Distribution, weight: float, shift: float) -> Iterator[tuple[Distribution, float]]:
+    """The single values, as constants, and the other parts of a shifted distribution of that weight, each with its own."""
+    if isinstance(distribution, sampling.Mixture):
+        for component, share in zip(distribution.components, distribution.weights, strict=True):
+            yield from _parts(component, weight * share, shift)
+    elif isinstance(distribution, sampling.Shifted):
+        yield from _parts(distribution.distribution, weight, distribution.by + shift)
+    elif isinstance(distribution, sampling.Discrete):
+        for value, share in zip(distribution.values, distribution.weights, strict=True):
+            yield sampling.Constant(value + shift), weight * share
+    elif isinstance(distribution, sampling.Constant):
+        yield sampling.Constant(distribution.value + shift), weight
+    else:
+        yield (sampling.Shifted(distribution, shift) if shift else distribution), weight

@@ -48,10 +48,19 @@ class Known:
 
     def _source(self, name: str) -> Distribution | Axis | float:
         """What the values of a parameter come from."""
-        if name in self.axes:
-            return self.axes[name]
-        value = self.parameters.get(name, self.defaults[name])
-        return self._source(value) if isinstance(value, str) else value if isinstance(value, Distribution) else float(value)
+        held = {**self.defaults, **self.parameters, **self.axes}
+        source = held[end_of_defaults(name, held)]
+        return source if isinstance(source, (Distribution, Axis)) else float(source)
+
+
+def end_of_defaults(name: str, held: Mapping[str, object]) -> str:
+    """The parameter from which the one of this name has its value: itself, or the end of a chain of defaults.
+
+    `held` maps every parameter to what it is given, or else to its default, which may be the name of another one.
+    """
+    while isinstance(follows := held[name], str):
+        name = follows
+    return name
 
 
 def beyond(distribution: Distribution, parameter: Parameter) -> float | None:

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from kernels.models import Model, ModelError
 from sweep.document import Document
 from sweep.errors import near
+from sweep.known import Known
 from sweep.outcome_spec import OutcomeSpec
 
 
 def checked_outcomes(
-    document: Document, outcomes: OutcomeSpec, model: Model, options: Mapping[str, str | bool], fixed: Mapping[str, float]
+    document: Document, outcomes: OutcomeSpec, model: Model, options: Mapping[str, str | bool], known: Known
 ) -> OutcomeSpec:
-    """The outcomes with every window's rule settled; `fixed` holds the parameters that have one value. Raises SpecError."""
-    _refuse_beyond_horizon(document, outcomes, fixed.get("horizon"))
+    """The outcomes with every window's rule settled. Raises SpecError."""
+    fixed = known.fixed()
+    _refuse_beyond_horizon(document, outcomes, known)
     has_pace = type(model).recent_doubling_time is not Model.recent_doubling_time or any(
         parameter.name == "recent_doubling_time" for parameter in model.parameters
     )
@@ -52,17 +54,19 @@ def _refuse_gradients(document: Document, outcomes: OutcomeSpec, model: Model, o
         raise document.error(["outcomes", "gradients"], problem, "add dates, levels, paces or warning times")
 
 
-def _refuse_beyond_horizon(document: Document, outcomes: OutcomeSpec, horizon: float | None) -> None:
-    if horizon is None:
-        return
-    fix = f"use at most {horizon:g}, or a longer horizon in [parameters]"
+def _refuse_beyond_horizon(document: Document, outcomes: OutcomeSpec, known: Known) -> None:
+    # Where horizons differ, what lies beyond the shortest one is unknown for some trajectories.
+    horizon, longest = known.bounds()["horizon"]
+    which = "the horizon" if horizon == longest else "the shortest horizon"
+    section = "axes" if "horizon" in known.axes else "parameters"
+    fix = f"use at most {horizon:g}, or {'a longer horizon' if horizon == longest else 'longer horizons'} in [{section}]"
     for name in ("times", "years_of_progress", "most_doublings_in"):
         for months in getattr(outcomes, name):
             if months > horizon:
-                raise document.error(["outcomes", name], f"{months:g} months lie beyond the horizon of {horizon:g} months", fix)
+                raise document.error(["outcomes", name], f"{months:g} months lie beyond {which} of {horizon:g} months", fix)
     for index, window in enumerate(outcomes.windows):
         if window.months > horizon:
-            problem = f"a window of {window.months:g} months is longer than the horizon of {horizon:g} months"
+            problem = f"a window of {window.months:g} months is longer than {which} of {horizon:g} months"
             raise document.error(["outcomes", "windows", index, "months"], problem, fix)
 
 

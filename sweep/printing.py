@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import math
 import sys
@@ -19,7 +20,7 @@ from sweep import calendar, ledger
 from sweep.places import Folder, Place
 from sweep.plan import Plan
 from sweep.progress import quantity
-from sweep.results import Row, rows
+from sweep.results import Row, few_cells, ranges, rows
 from sweep.spec import Spec
 
 if TYPE_CHECKING:
@@ -50,8 +51,11 @@ def show_results(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> N
     found = rows(spec, cube)
     compared = [row for row in found if row.published or row.statistic == "probability"]
     if compared:
-        console.print(_comparison(compared, spec.start_date))
-    if not spec.axes and any(label.kind == "numeric" for label in spec.labels()):
+        console.print(_comparison(spec, compared))
+    if not few_cells(spec):
+        if extremes := ranges(spec, cube):
+            console.print(_extremes(spec, extremes))
+    elif any(label.kind == "numeric" for label in spec.labels()):
         console.print(_summary(spec, [row for row in found if row.statistic != "probability"]))
     held = cube.attrs
     differ = sum(held["flags_that_differ_in_the_audit"].values())
@@ -94,11 +98,10 @@ def _from(start: datetime.date | None) -> str:
     return f", months since {start.isoformat()}" if start is not None else ""
 
 
-def _comparison(found: list[Row], start: datetime.date | None) -> Table:
+def _comparison(spec: Spec, found: list[Row]) -> Table:
     """Our numbers, and beside each what others have published."""
-    with_cells = any(row.published and row.published.at for row in found)
     with_statistic = any(row.statistic != "probability" for row in found)
-    headings = ["outcome", *(["at"] if with_cells else []), *(["statistic", "unit"] if with_statistic else [])]
+    headings = ["outcome", *_axis_headings(spec), *(["statistic", "unit"] if with_statistic else [])]
     table = Table()
     for heading in headings:
         table.add_column(heading)
@@ -111,10 +114,8 @@ def _comparison(found: list[Row], start: datetime.date | None) -> Table:
         table.add_column("where")
     before: list[str] = []
     for row in found:
-        at = ", ".join(f"{name} = {value:g}" for name, value in row.published.at.items()) if row.published else ""
-        ours = [row.outcome, *([at] if with_cells else []), *([row.statistic, row.unit] if with_statistic else [])]
-        value = _number(row.value, row.se)
-        ours += [calendar.beside(value, start, row.value) if row.is_date else value, _error(row.se)]
+        ours = [row.outcome, *_values(row), *([row.statistic, row.unit] if with_statistic else [])]
+        ours += [_dated(_number(row.value, row.se), spec, row), _error(row.se)]
         shown = [""] * len(ours) if ours == before else ours
         before = ours
         if row.published is not None:
@@ -125,33 +126,84 @@ def _comparison(found: list[Row], start: datetime.date | None) -> Table:
 
 
 def _summary(spec: Spec, found: list[Row]) -> Table:
-    """The numbers, one a row: how often finite, mean, quantiles to the digits that their bins support."""
-    values = {(row.outcome, row.statistic): row for row in found}
-    names = list(dict.fromkeys(row.outcome for row in found))
-    caption = None
-    if spec.statistics.quantiles:
-        caption = f"quantiles are over all draws, not reached last; their bins are within {1 / spec.statistics.bins_per_octave:.1%}"
-    table = Table(caption=caption, caption_justify="left")
-    table.add_column("outcome")
-    table.add_column("unit")
-    columns = [("probability_finite", "finite")] if spec.statistics.probability else []
-    columns += [("mean", "mean ± s.e.")] if spec.statistics.mean else []
-    columns += [(f"quantile_{share:g}", "median" if share == 0.5 else f"{100 * share:g} %") for share in spec.statistics.quantiles]
-    for _, heading in columns:
-        table.add_column(heading, justify="right")
-    for name in names:
-        cells = []
-        for statistic, _ in columns:
-            row = values[name, statistic]
-            if statistic == "mean":
-                cells.append(f"{_number(row.value, row.se)} ± {_error(row.se)}")
-            elif statistic.startswith("quantile"):
-                shown = "–" if row.value == math.inf else f"{row.value:.3g}"
-                cells.append(calendar.beside(shown, spec.start_date, row.value) if row.is_date else shown)
-            else:
-                cells.append(f"{row.value:.4f}")
-        table.add_row(name, values[name, columns[0][0]].unit if columns else "", *cells)
+    """The numbers, one a row and cell: how often finite, mean, quantiles to the digits that their bins support, with standard errors."""
+    statistics, table = list(dict.fromkeys(row.statistic for row in found)), _table_of_quantiles(spec)
+    for heading in ("outcome", *_axis_headings(spec), "unit"):
+        table.add_column(heading)
+    for statistic in statistics:
+        table.add_column(f"{_heading(statistic)} ± s.e.", justify="right")
+    units = {label.name: label.unit for label in spec.labels()}
+    for name, rows_of_one in itertools.groupby(found, lambda row: row.outcome):
+        for _, in_cell in itertools.groupby(rows_of_one, lambda row: row.at):
+            values = {row.statistic: row for row in in_cell}
+            at = _values(next(iter(values.values())))
+            table.add_row(name, *at, units[name], *(_with_error(spec, values[statistic]) for statistic in statistics))
     return table
+
+
+def _extremes(spec: Spec, found: list[tuple[Row, Row]]) -> Table:
+    """The lowest and the highest of every statistic over the cells, and where they are."""
+    table = _table_of_quantiles(spec)
+    for heading in ("outcome", "statistic", "unit"):
+        table.add_column(heading)
+    for heading in ("lowest", "highest"):
+        table.add_column(f"{heading} ± s.e.", justify="right")
+        table.add_column("at")
+    for name, pairs in itertools.groupby(found, lambda pair: pair[0].outcome):
+        for index, (lowest, highest) in enumerate(pairs):
+            ends = (cell for row in (lowest, highest) for cell in (_with_error(spec, row), _cell(spec, row)))
+            table.add_row("" if index else name, _heading(lowest.statistic), lowest.unit, *ends)
+    return table
+
+
+def _table_of_quantiles(spec: Spec) -> Table:
+    caption = None
+    if spec.statistics.quantiles and any(label.kind == "numeric" for label in spec.labels()):
+        caption = f"quantiles are over all draws, not reached last; their bins are within {1 / spec.statistics.bins_per_octave:.1%}"
+    return Table(caption=caption, caption_justify="left")
+
+
+def _heading(statistic: str) -> str:
+    """A statistic in a word or two."""
+    if not statistic.startswith("quantile_"):
+        return statistic.removeprefix("probability_")
+    share = float(statistic.removeprefix("quantile_"))
+    return "median" if share == 0.5 else f"{100 * share:g} %"
+
+
+def _with_error(spec: Spec, row: Row) -> str:
+    if row.value == math.inf:
+        # Software that has blown up by then has made any number of doublings.
+        return "not reached" if row.unit == "months" else "∞"
+    is_quantile = row.statistic.startswith("quantile_")
+    number = _dated(f"{row.value:.3g}", spec, row) if is_quantile else _number(row.value, row.se)
+    return f"{number} ± {_error(row.se)}"
+
+
+def _dated(number: str, spec: Spec, row: Row) -> str:
+    """A printed value, with its date beside it where it is one."""
+    return calendar.beside(number, spec.start_date, row.value) if row.is_date else number
+
+
+def _axis_headings(spec: Spec) -> list[str]:
+    """The axes with their units."""
+    return [f"{name} ({unit})" if unit else name for name, unit in _axis_units(spec).items()]
+
+
+def _values(row: Row) -> list[str]:
+    """The values of the axes in the cell of a row."""
+    return [f"{value:g}" for value in row.at.values()]
+
+
+def _cell(spec: Spec, row: Row) -> str:
+    """The same in words."""
+    units = _axis_units(spec)
+    return ", ".join(f"{name} = {value:g} {units[name]}".rstrip() for name, value in row.at.items())
+
+
+def _axis_units(spec: Spec) -> dict[str, str]:
+    units = {parameter.name: parameter.unit for parameter in spec.source.model().parameters}
+    return {name: "" if units[name] in ("–", "1") else units[name] for name in spec.axes}
 
 
 def _number(value: float, se: float) -> str:

@@ -59,9 +59,10 @@ def resolve(document: Document, beside: Path | None) -> Resolved:
     _refuse_too_many_dimensions(document, config, parameters)
     correlation = _correlation(document, config, model, parameters)
     known = Known(parameters, axes, model.defaults(options))
+    _refuse_unused(document, model, options, known)
     options = _simplified(model, options, known)
     _refuse_beyond_support(document, model, options, known)
-    outcomes = checked_outcomes(document, config.outcomes, model, options, known.fixed())
+    outcomes = checked_outcomes(document, config.outcomes, model, options, known)
     published = published_numbers(document, config, axes, outcomes.labels(model, options))
     if source.is_own:
         _refuse_what_cannot_be_solved(document, config, model, options, outcomes, known)
@@ -83,11 +84,23 @@ def _options(document: Document, config: Config, model: Model) -> dict[str, str 
         raise document.error(["model", error.key], error.problem, error.fix) from None
 
 
+def _refuse_unused(document: Document, model: Model, options: dict[str, str | bool], known: Known) -> None:
+    # By the options as they are given: a noise of no size, which is simplified to none, has its parameters still.
+    try:
+        bounds = known.bounds()
+        model.check_given(options, {name: bounds[name] for name in (*known.parameters, *known.axes)})
+    except ModelError as error:
+        raise _told_by_model(document, options, known, error) from None
+    except ArithmeticError:
+        # Numbers too large or small to compute with are refused with the supports.
+        return
+
+
 def _simplified(model: Model, options: dict[str, str | bool], known: Known) -> dict[str, str | bool]:
     try:
         return dict(model.simplified(options, known.bounds()))
     except ArithmeticError:
-        # Numbers too large or small to compute with are refused with the supports.
+        # Refused with the supports, too.
         return options
 
 
@@ -213,7 +226,6 @@ def _refuse_beyond_support(document: Document, model: Model, options: dict[str, 
             problem = f"it reaches {reached:.6g}, but {parameter.name} lies in {parameter.support}"
             raise document.error(["parameters", parameter.name], problem, "narrow it, or truncate it: truncate = [lo, hi]")
     try:
-        model.check_given(options, (*known.parameters, *known.axes))
         model.check(options, known.bounds())
     except ModelError as error:
         raise _told_by_model(document, options, known, error) from None

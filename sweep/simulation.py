@@ -17,9 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 from kernels import models
 from kernels.compiler import compiled
 from kernels.models import PATH, ModelError
+from kernels.outcomes import Label
 from kernels.sampling import path_words, seed_key
 from kernels.solvers.budget import Budget
 from sweep.errors import Fault, SpecError, near
+from sweep.known import end_of_defaults
 from sweep.model_source import ModelSource, find
 
 _LANES = 4096
@@ -65,7 +67,7 @@ def simulate(
         settled = chosen.resolve_options(options or {})
         values, single = _values(chosen, settled, parameters or {})
         bounds = {name: (float(array.min()), float(array.max())) for name, array in values.items()}
-        chosen.check_given(settled, tuple(parameters or ()))
+        chosen.check_given(settled, {name: bounds[name] for name in parameters or ()})
         settled = dict(chosen.simplified(settled, bounds))
         chosen.check(settled, bounds)
     except ModelError as error:
@@ -88,7 +90,8 @@ def simulate(
     # What cannot be followed to its end has no numbers.
     made, dates, others = jax.tree.map(lambda rows: np.where(failed, np.nan, rows), (made, dates, others))
     made = np.where(asked[:, None] <= values["horizon"], made, np.nan)
-    return _dataset(model, chosen, asked, made, dates, others, single)
+    reported = {label: others[label.name] for label in chosen.diagnostic_labels(settled)}
+    return _dataset(model, chosen, asked, made, dates, reported, single)
 
 
 def _months(times: Sequence[float], longest: float) -> NDArray[Any]:
@@ -96,6 +99,8 @@ def _months(times: Sequence[float], longest: float) -> NDArray[Any]:
         asked = np.asarray(times, dtype=np.float64)
     except (TypeError, ValueError):
         asked = np.array([np.nan])
+    if not asked.ndim:
+        raise SpecError(_PLACE, "times", times, "not a list of months", f"give a list of 0 to {longest:g}, e.g. times=[{longest:g}]")
     if asked.ndim != 1 or not asked.size or not np.isfinite(asked).all() or (asked < 0).any() or (asked > longest).any():
         raise SpecError(_PLACE, "times", list(times)[:5], "not months of the trajectory", f"use 0 to {longest:g}")
     return asked
@@ -123,12 +128,9 @@ def _values(
         listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise SpecError(_PLACE, "parameters", None, f"arrays of different lengths: {listed}", "give arrays of one length")
     count = next(iter(lengths.values()), 1)
-    for name, default in chosen.defaults(options).items():
-        if name not in arrays:
-            arrays[name] = (
-                arrays[default] if isinstance(default, str) and default in arrays else np.asarray(_number(chosen, options, default))
-            )
-    return {name: np.broadcast_to(arrays[name], (count,)) for name in names}, not lengths
+    held = {**chosen.defaults(options), **arrays}
+    sources = {name: end_of_defaults(name, held) for name in names}
+    return {name: np.broadcast_to(np.asarray(held[source]), (count,)) for name, source in sources.items()}, not lengths
 
 
 def _path(seed: int, count: int) -> dict[str, NDArray[Any]]:
@@ -139,12 +141,6 @@ def _path(seed: int, count: int) -> dict[str, NDArray[Any]]:
         raise SpecError(_PLACE, "seed", seed, "not a seed", "use an integer from 0 to 2^64 - 1") from None
     words = path_words(key, jnp.arange(count, dtype=jnp.uint32))
     return {name: np.asarray(word) for name, word in zip(PATH, words, strict=True)}
-
-
-def _number(chosen: models.Model, options: Mapping[str, str | bool], default: float | str) -> float:
-    while isinstance(default, str):
-        default = chosen.defaults(options)[default]
-    return default
 
 
 @lru_cache(maxsize=32)
@@ -182,7 +178,7 @@ def _dataset(
     times: NDArray[Any],
     made: NDArray[Any],
     dates: NDArray[Any],
-    others: Mapping[str, NDArray[Any]],
+    others: Mapping[Label, NDArray[Any]],
     single: bool,
 ) -> xr.Dataset:
     lead = () if single else ("trajectory",)
@@ -195,9 +191,8 @@ def _dataset(
         "doublings": ((*lead, "time"), first(made), {"long_name": "doublings of software since the start", "units": "doublings"}),
         "doubling_time": ((*lead, "doubling"), first(dates), {"long_name": "date at which the doubling completes", "units": "months"}),
     }
-    for name, array in others.items():
-        units = "months" if name.startswith("time_") else "1"
-        variables[name] = (lead, first(array), {"long_name": name.replace("_", " "), "units": units})
+    for label, array in others.items():
+        variables[label.name] = (lead, first(array), {"long_name": label.long_name, "units": label.unit})
     coordinates = {
         "time": ("time", times, {"long_name": "time since the start", "units": "months"}),
         "doubling": ("doubling", np.arange(1, len(dates) + 1), {"long_name": "number of the doubling", "units": "1"}),

@@ -164,6 +164,8 @@ class Spec(BaseModel):
             return value
         known = self.evidence[value.pop("evidence")]
         if isinstance(known.written, float):
+            # A truncation leaves a number as it is.
+            value.pop("truncate", None)
             number = known.written + value.pop("shift", 0.0)
             return {**value, "value": number} if "weight" in value else number
         if {"truncate", "shift"} & known.written.keys() & value.keys() or ("shift" in known.written and "truncate" in value):

@@ -23,8 +23,9 @@ import jax
 import jax.numpy as jnp
 
 from kernels.elementary import exp2
+from kernels.labels import Label
 from kernels.models.gradual_boost import GradualBoost
-from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter
+from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter, Uses, refuse_unused
 from kernels.solvers.budget import Budget
 from kernels.solvers.panels import panels_for
 from kernels.solvers.quadrature import QuadratureSolution
@@ -74,6 +75,8 @@ _PARAMETERS = (
     Parameter("horizon", "H", "months", 48.0, 0.0, math.inf, "end of the trajectory", True, True),
 )
 
+_USES: Uses = {name: {"boost": ("code", "paper_linear")} for name in ("gradual_boost_start", "gradual_boost_max", "gradual_boost_duration")}
+
 
 class DavidsonHoulden2025(Model):
     """Software intelligence explosion after AI fully automates AI R&D, with compute fixed."""
@@ -97,6 +100,9 @@ class DavidsonHoulden2025(Model):
         if options["initial_doubling_convention"] == "single":
             values |= {"gradual_boost_start": 1.0, "gradual_boost_max": 32.0, "horizon": 72.0}
         return values
+
+    def check_given(self, options: Options, given: Bounds) -> None:
+        refuse_unused(_USES, options, given)
 
     def check(self, options: Options, bounds: Bounds) -> None:
         super().check(options, bounds)
@@ -140,10 +146,13 @@ class DavidsonHoulden2025(Model):
     def recent_doubling_time(self, parameters: Mapping[str, jax.Array]) -> jax.Array:
         return parameters["recent_software_doubling_time"]
 
-    def diagnostic_names(self, options: Options) -> tuple[str, ...]:
+    def diagnostic_labels(self, options: Options) -> tuple[Label, ...]:
         if options["time"] == "continuous":
             return ()
-        return ("knots_recorded", "time_of_last_knot") + (("speedup_at_last_knot",) if options["boost"] != "none" else ())
+        knots, last = Label("knots_recorded", "knots recorded"), Label("time_of_last_knot", "time of last knot", unit="months")
+        if options["boost"] == "none":
+            return knots, last
+        return knots, last, Label("speedup_at_last_knot", "speedup at last knot", unit="× recent pace")
 
     def diagnostics(self, parameters: Mapping[str, jax.Array], options: Options, solution: Solution) -> dict[str, jax.Array]:
         if not isinstance(solution, RecursionSolution):

@@ -10,7 +10,7 @@ on compute bottlenecks and retraining; Davidson (2023) on the approach to a ceil
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import jax
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from kernels.law.bare_law import BareLaw
 from kernels.law.growth import GrowthSystem
 from kernels.law.noise import POINTS
-from kernels.models.model import PATH, Bounds, Model, ModelError, Option, Options, Parameter
+from kernels.models.model import PATH, Bounds, Model, ModelError, Option, Options, Parameter, Uses, refuse_unused
 from kernels.solvers.budget import Budget
 from kernels.solvers.clock import Stepping
 from kernels.solvers.clock_solution import ClockSolution
@@ -31,6 +31,33 @@ _INFINITE = math.inf
 _STEPS_ON_A_PATH = 1e-4
 _MOST_EVENTS = 8192
 """Points of a random path, or breakthroughs, that a trajectory is stepped through at most."""
+
+
+def _used_by(option: str, values: tuple[str, ...], *names: str) -> dict[str, dict[str, tuple[str, ...]]]:
+    return {name: {option: values} for name in names}
+
+
+_USES: Uses = {
+    **_used_by("research_input", ("ces", "cobb_douglas"), "labour_share", "experiment_efficiency", "experiment_compute_multiplier"),
+    **_used_by("research_input", ("ces",), "substitution_parameter", "elasticity_of_substitution"),
+    **_used_by("ceiling", ("linear", "log_distance", "level"), "distance_to_limits"),
+    **_used_by("training", ("lag", "generations"), "first_training_time", "training_time_ratio"),
+    **_used_by("governance", ("cap",), "pace_cap"),
+    **_used_by("governance", ("pause", "reaction"), "pace_threshold"),
+    **_used_by("governance", ("pause",), "pause_length"),
+    **_used_by("governance", ("reaction",), "reaction_gain", "reaction_delay"),
+    **_used_by("hardware", ("exponential",), "hardware_doublings_per_year"),
+    **_used_by("hardware", ("loop",), "hardware_doubling_time", "hardware_returns", "hardware_parallel_exponent", "hardware_delay"),
+    **_used_by("automation", ("ramp", "logistic"), "initial_ai_labour", "task_substitution_parameter"),
+    **_used_by("automation", ("ramp", "logistic"), "automated_share_low", "automated_share_high"),
+    "automation_start_time": {"automation": ("ramp",), "automation_clock": ("time",)},
+    "automation_end_time": {"automation": ("ramp",), "automation_clock": ("time",)},
+    "automation_start_compute": {"automation": ("ramp",), "automation_clock": ("effective_compute",)},
+    "automation_end_compute": {"automation": ("ramp",), "automation_clock": ("effective_compute",)},
+    **_used_by("automation", ("logistic",), "automation_midpoint", "automation_width"),
+    **_used_by("noise", ("pace", "both"), "noise_sd", "noise_correlation_time"),
+    **_used_by("noise", ("breakthroughs", "both"), "breakthrough_rate", "breakthrough_size"),
+}
 
 
 def _positive(name: str, symbol: str, unit: str, default: float, meaning: str) -> Parameter:
@@ -164,19 +191,14 @@ class GrowthLaw(Model):
     def ceiling(self, parameters: Mapping[str, jax.Array], options: Options) -> jax.Array | None:
         return None if options["ceiling"] == "constant" else parameters["distance_to_limits"]
 
-    def check_given(self, options: Options, given: Collection[str]) -> None:
-        if options["research_input"] == "labour":
-            for name in ("labour_share", "substitution_parameter", "elasticity_of_substitution", "experiment_efficiency"):
-                if name in given:
-                    fix = 'remove it, or use research_input = "ces" or "cobb_douglas"'
-                    raise ModelError(name, 'research_input = "labour" has no experiment compute', fix)
-        if options["research_input"] == "cobb_douglas":
-            for name in ("substitution_parameter", "elasticity_of_substitution"):
-                if name in given:
-                    raise ModelError(name, 'research_input = "cobb_douglas" has none to choose', 'remove it, or use research_input = "ces"')
+    def check_given(self, options: Options, given: Bounds) -> None:
+        refuse_unused(_USES, options, given)
         if "substitution_parameter" in given and "elasticity_of_substitution" in given:
             problem = "given beside substitution_parameter, of which it is another form"
             raise ModelError("elasticity_of_substitution", problem, "give one of the two")
+        if given.get("elasticity_of_substitution") == (0, 0):
+            problem = "0 stands for an elasticity that is not given"
+            raise ModelError("elasticity_of_substitution", problem, "give one above 0, or remove it")
 
     def check(self, options: Options, bounds: Bounds) -> None:
         super().check(options, bounds)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import jax
 
+from kernels.labels import Label
 from kernels.solvers.budget import Budget as Budget
 from kernels.solvers.solution import Solution
 
 Options = Mapping[str, str | bool]
 Bounds = Mapping[str, tuple[float, float]]
+Uses = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""Parameters that not all options use: the values of each option with which one has a meaning, {parameter: {option: values}}."""
 PATH = ("path_first", "path_second")
 """The names under which a model that asks for it is given the two words that its draw's random path is addressed by, uint32."""
 
@@ -70,6 +73,16 @@ class Option:
     meaning: str
 
 
+def refuse_unused(uses: Uses, options: Options, given: Bounds) -> None:
+    """Raise ModelError for a parameter that is given though these options do not use it."""
+    for name in given:
+        for option, values in uses.get(name, {}).items():
+            if options[option] not in values:
+                allowed = " or ".join(f'"{value}"' for value in values)
+                problem = f'{option} = "{options[option]}" does not use it'
+                raise ModelError(name, problem, f"remove it, or use {option} = {allowed}")
+
+
 class Model(ABC):
     """A published growth model. Stateless: all that varies comes in as parameters and options."""
 
@@ -106,8 +119,11 @@ class Model(ABC):
         """Whether `solve` is to be given random words of its own for each trajectory, under the names in PATH."""
         return False
 
-    def check_given(self, options: Options, given: Collection[str]) -> None:  # noqa: B027
-        """Raise ModelError where a parameter that is given has no meaning under these options, or contradicts another."""
+    def check_given(self, options: Options, given: Bounds) -> None:  # noqa: B027
+        """Raise ModelError where a parameter that is given has no meaning under these options, or contradicts another.
+
+        `given` are the lowest and highest of the parameters that are not left at their defaults.
+        """
 
     def check(self, options: Options, bounds: Bounds) -> None:
         """Raise ModelError where options contradict each other, or `bounds` (lowest and highest of each parameter) leave the domain."""
@@ -140,8 +156,8 @@ class Model(ABC):
         """Doubling time of software at the recent pace, the unit of paces, months, shape (lanes,)."""
         return parameters["recent_doubling_time"]
 
-    def diagnostic_names(self, options: Options) -> tuple[str, ...]:
-        """The names of `diagnostics` under these options."""
+    def diagnostic_labels(self, options: Options) -> tuple[Label, ...]:
+        """What `diagnostics` are called under these options, with their units."""
         return ()
 
     def diagnostics(self, parameters: Mapping[str, jax.Array], options: Options, solution: Solution) -> dict[str, jax.Array]:

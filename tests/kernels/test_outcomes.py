@@ -55,6 +55,20 @@ def test_values_come_in_the_order_of_the_labels_flags_first() -> None:
         assert (values[label.name].dtype == bool) == (label.kind == "flag")
 
 
+@pytest.mark.parametrize(
+    ("options", "units"),
+    [
+        ({}, {"knots_recorded": "1", "time_of_last_knot": "months"}),
+        ({"boost": "code"}, {"knots_recorded": "1", "time_of_last_knot": "months", "speedup_at_last_knot": "× recent pace"}),
+        ({"time": "continuous"}, {}),
+    ],
+)
+def test_diagnostics_have_their_units(options: Any, units: Any) -> None:
+    model = models.get("davidson_houlden_2025")
+    labels = Outcomes(peak=True, diagnostics=True).labels(model, model.resolve_options(options))[2:]
+    assert {label.name: label.unit for label in labels} == units
+
+
 def test_numbers_of_one_trajectory() -> None:
     values = _evaluate("davidson_houlden_2025", {}, ALL).values
     assert values["doublings_at_12_months"][0] / 8 == pytest.approx(4.306116518, abs=1e-8)

@@ -200,7 +200,9 @@ def test_the_tables(tmp_path, monkeypatch, plain_store):
     assert compared == [*undated[:3], f"{undated[3]} ({date_of(START, float(group['mean']))})", *undated[4:]]
     months = group["quantile_value"].values
     # Outcome, unit, share that is finite, mean; then the quantiles.
-    assert row[4:] == [f"{month:.3g} ({date_of(START, float(month))})" for month in months]
+    errors = group["quantile_se"].values
+    expected = zip(months, errors, strict=True)
+    assert row[4:] == [f"{month:.3g} ({date_of(START, float(month))}) ± {f'{error:.1e}' if error else '0'}" for month, error in expected]
     assert "(" not in "".join(row[:4])
 
 
@@ -209,7 +211,8 @@ def test_what_is_not_reached_or_no_date_stays_as_it_is(tmp_path, monkeypatch, pl
     cube["statistics/date_of_doubling_3/quantile_value"][2:] = math.inf
     cube["statistics/date_of_doubling_3/quantile_value"][1] = 1e6
     (row,) = shown(plain(start_date="2027-01-01"), cube, plain_store, tmp_path, monkeypatch)
-    assert row[5:] == ["1e+06", "–", "–", "–"]
+    assert row[5].startswith("1e+06 ± ")
+    assert row[6:] == ["not reached"] * 3
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""The commands for a cube that is there: status, extend, verify, replay, merge, and shards, with their exit codes and messages."""
+"""The commands for a cube that is there: status, report, extend, verify, replay, merge, and shards, with their exit codes and messages."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from pathlib import Path
@@ -93,6 +94,33 @@ def test_extend_needs_the_cube_alone(folder, computed):
     assert "holds 1300 draws already" in done.stderr
 
 
+def test_report_prints_what_the_run_printed_and_draws_the_figure(folder, computed):
+    done = invoke("report", "plain.zarr")
+    assert done.stdout == invoke("run", "plain.toml", "-o", "plain.zarr", "--workers", "1").stdout
+    assert "date_of_doubling_3" in done.stdout
+    assert "figure  plain.png" in done.stdout
+    assert (folder / "plain.png").read_bytes().startswith(b"\x89PNG")
+    assert computed == []
+
+
+def test_report_of_a_store_that_is_not_finished(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sweep.run(plain(), "plain.zarr", workers=1, shard=(1, 2))
+    done = invoke("report", "plain.zarr", code=1)
+    assert "plain.zarr: not finished; `siesweep run` on its config goes on" in done.stderr
+    assert done.stdout == ""
+
+
+def test_report_of_a_cube_beyond_its_tolerance(folder):
+    file = folder / "plain.zarr" / "zarr.json"
+    held = json.loads(file.read_text())
+    held["attributes"]["numerical_error"] = 1.0
+    file.write_text(json.dumps(held))
+    done = invoke("report", "plain.zarr", code=1)
+    assert "date_of_doubling_3" in done.stdout
+    assert "tolerance" in done.stderr
+
+
 @pytest.mark.slow
 def test_verify_names_what_is_damaged_and_repairs_it(folder, plain_store, computed):
     assert "all is as it was written" in invoke("verify", "plain.zarr").stdout
@@ -146,7 +174,12 @@ def test_own_code_comes_with_the_config_and_never_from_the_cube(tmp_path, monkey
     Path("mine.py").write_text(OWN)
     Path("mine.toml").write_text(PLAIN.replace('"toy_model"', '"mine.py:Mine"'))
     sweep.run(sweep.load("mine.toml"), "plain.zarr", workers=1)
-    for command in (["extend", "plain.zarr", "--draws", "1300"], ["verify", "plain.zarr"], ["replay", "plain.zarr", "--index", "3"]):
+    for command in (
+        ["extend", "plain.zarr", "--draws", "1300"],
+        ["verify", "plain.zarr"],
+        ["report", "plain.zarr"],
+        ["replay", "plain.zarr", "--index", "3"],
+    ):
         assert "own code, which is never loaded from a cube. Fix: give the config" in invoke(*command, code=2).stderr
         invoke(*command, "--config", "mine.toml")
     assert len(receipts(Path("plain.zarr"))) == 6
@@ -154,7 +187,7 @@ def test_own_code_comes_with_the_config_and_never_from_the_cube(tmp_path, monkey
     assert "does not describe the sweep" in invoke("verify", "plain.zarr", "--config", "other.toml", code=2).stderr
 
 
-@pytest.mark.parametrize("command", [["status"], ["verify"], ["merge"], ["replay", "--index", "0"], ["extend", "--draws", "9"]])
+@pytest.mark.parametrize("command", [["status"], ["report"], ["verify"], ["merge"], ["replay", "--index", "0"], ["extend", "--draws", "9"]])
 def test_no_cube_there(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     name, *options = command

@@ -10,6 +10,7 @@ import pytest
 
 import sweep
 from sweep.errors import SpecError
+from sweep.identity import differing_keys
 from sweep.plan import study_of
 from sweep.spec import loads
 
@@ -78,8 +79,8 @@ def test_another_seed_is_another_path():
 
 def test_a_noise_of_no_size_is_the_deterministic_sweep():
     quiet = loads(NOISY, "noisy.toml").replace({"parameters.noise_sd": 0, "parameters.breakthrough_rate": 0})
-    plain = quiet.replace({"model.noise": "none"})
+    plain = quiet.replace({"model.noise": "none", "parameters.noise_sd": None, "parameters.breakthrough_rate": None})
     assert quiet.options["noise"] == "none"
-    assert quiet.identity() == plain.identity()
+    assert differing_keys(quiet.identity(), plain.identity()) == ["parameters.breakthrough_rate", "parameters.noise_sd"]
     assert not study_of(quiet).model.needs_path(quiet.options)
     assert loads(NOISY, "noisy.toml").replace({"parameters.noise_sd": 0}).options["noise"] == "breakthroughs"

@@ -12,10 +12,11 @@ import pytest
 import xarray as xr
 
 import sweep
+from sweep import results
 from sweep.places import Folder
 from sweep.printing import show_results
 from sweep.published import PublishedNumber
-from sweep.results import Row, rows
+from sweep.results import Row, ranges, rows
 from tests.sweep.studies import PLAIN, plain, toy
 
 
@@ -62,7 +63,7 @@ def test_every_statistic_of_a_sweep_without_axes(study):
         *(f"quantile_{share:g}" for share in (0.05, 0.25, 0.5, 0.75, 0.95)),
     ]
     assert {row.outcome for row in found} == {"date_of_doubling_3"}
-    assert {row.unit for row in found} == {"months"}
+    assert [row.unit for row in found] == ["1", *["months"] * 7]
     group = cube["statistics/date_of_doubling_3"]
     mean = [row for row in found if row.statistic == "mean"]
     assert {(row.value, row.se) for row in mean} == {(float(group["mean"]), float(group["mean_se"]))}
@@ -98,8 +99,9 @@ def test_the_published_numbers_of_a_sweep_with_axes(toy_store):
         "doublings_at_12_months": {"value": 4, "tolerance": 0.5, "place": "c", "at": at},
     }
     spec, cube = toy(published=numbers), sweep.open_cube(toy_store)
-    found = {row.outcome: row for row in rows(spec, cube)}
+    found = {row.outcome: row for row in rows(spec, cube) if row.published}
     assert set(found) == set(numbers)
+    assert all(row.at == at for row in found.values())
     draws = cube["draws"].to_dataset().sel(at)
     assert found["fizzle"].value == pytest.approx(float(draws["fizzle"].mean()))
     assert found["doublings_at_12_months"].value == pytest.approx(float(draws["doublings_at_12_months"].mean()), rel=1e-6)
@@ -108,31 +110,97 @@ def test_the_published_numbers_of_a_sweep_with_axes(toy_store):
     assert all(row.se > 0 or row.outcome == "fizzle" for row in found.values())
 
 
-def test_the_values_of_an_axis_may_be_in_any_order(toy_store):
+def shuffled(cube):
+    """The cube with one of its axes in another order."""
+    groups = {node.path: node.to_dataset(inherit=False).isel(paper_growth_factor=[1, 2, 0], missing_dims="ignore") for node in cube.subtree}
+    return xr.DataTree.from_dict(groups)
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_the_values_of_an_axis_may_be_in_any_order(toy_store, monkeypatch, few):
+    monkeypatch.setattr(results, "_FEW_CELLS", 12 if few else 1)
     at = {"papers_for_first_doubling": 1.0, "paper_growth_factor": 3.0}
     spec = toy(published={"doublings_at_12_months": {"value": 4, "tolerance": 0.5, "place": "c", "at": at}})
     cube = sweep.open_cube(toy_store)
-    (expected,) = rows(spec, cube)
-    shuffled = xr.DataTree.from_dict(
-        {node.path: node.to_dataset(inherit=False).isel(paper_growth_factor=[1, 2, 0], missing_dims="ignore") for node in cube.subtree}
-    )
-    (found,) = rows(spec, shuffled)
-    assert (found.value, found.se) == (expected.value, expected.se)
+    # Not the rows themselves: an error that is NaN is like no other.
+    assert repr(rows(spec, shuffled(cube))) == repr(rows(spec, cube))
+    assert sum(row.published is not None for row in rows(spec, cube)) == 1
 
 
-def test_a_sweep_with_axes_and_nothing_published_has_no_rows(toy_store):
-    assert rows(toy(), sweep.open_cube(toy_store)) == []
+def test_a_few_cells_have_every_statistic(toy_store):
+    spec, cube = toy(), sweep.open_cube(toy_store)
+    found = {(row.outcome, row.statistic, *row.at.values()): row for row in rows(spec, cube)}
+    # Five flags and three numbers, each of these with two shares and three quantiles, in six cells.
+    assert len(found) == len(rows(spec, cube)) == (5 + 3 * 5) * 6
+    row = found["date_of_doubling_6", "quantile_0.5", 4.0, 2.0]
+    group = cube["statistics/date_of_doubling_6"].to_dataset().sel(papers_for_first_doubling=4, paper_growth_factor=2)
+    assert row.at == {"papers_for_first_doubling": 4.0, "paper_growth_factor": 2.0}
+    assert (row.value, row.se) == (float(group["quantile_value"][1]), float(group["quantile_se"][1]))
+    share = found["date_of_doubling_6", "probability_finite", 4.0, 2.0]
+    assert (share.value, share.se) == (float(group["probability_finite"]), float(group["probability_finite_se"]))
+    assert 0 < share.se < 0.05
+
+
+def test_of_many_cells_the_lowest_and_the_highest(toy_store, monkeypatch):
+    monkeypatch.setattr(results, "_FEW_CELLS", 1)
+    spec, cube = toy(), sweep.open_cube(toy_store)
+    assert rows(spec, cube) == []
+    found = {(low.outcome, low.statistic): (low, high) for low, high in ranges(spec, cube)}
+    assert len(found) == 5 + 3 * 5
+    low, high = found["date_of_doubling_3", "mean"]
+    group = cube["statistics/date_of_doubling_3"].to_dataset()
+    assert (low.value, high.value) == (float(group["mean"].min()), float(group["mean"].max()))
+    assert low.at == {"papers_for_first_doubling": 1.0, "paper_growth_factor": 1.5}
+    assert high.at == {"papers_for_first_doubling": 4.0, "paper_growth_factor": 3.0}
+    assert (low.se, high.se) == (float(group["mean_se"].sel(low.at)), float(group["mean_se"].sel(high.at)))
+    # What is not reached is later than all else.
+    assert found["date_of_doubling_6", "quantile_0.9"][1].value == math.inf
+
+
+def test_a_cell_whose_trajectories_all_failed_is_no_extreme(toy_store, monkeypatch):
+    monkeypatch.setattr(results, "_FEW_CELLS", 1)
+    cube = xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in sweep.open_cube(toy_store).subtree})
+    mean = cube["statistics/date_of_doubling_3"]["mean"]
+    mean[0, 0], mean[1, 2] = np.nan, np.nan
+    (low, high) = next((low, high) for low, high in ranges(toy(), cube) if (low.outcome, low.statistic) == ("date_of_doubling_3", "mean"))
+    assert (low.value, high.value) == (float(mean.min()), float(mean.max()))
+
+
+def printed(spec, cube, store, tmp_path, monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    show_results(spec, cube, Folder(store), tmp_path / "figure.png")
+    return out.getvalue()
+
+
+def test_the_table_of_a_few_cells(toy_store, tmp_path, monkeypatch):
+    text = printed(toy(), sweep.open_cube(toy_store), toy_store, tmp_path, monkeypatch)
+    assert "papers_for_first_doubling (papers)" in text
+    assert "paper_growth_factor (×)" in text
+    assert len([line for line in text.splitlines() if "fizzle" in line]) == 6
+    lines = [line.split() for line in text.splitlines() if "date_of_doubling_6" in line]
+    assert [(line[3], line[5]) for line in lines] == [(first, factor) for first in "14" for factor in ("1.5", "2", "3")]
+    assert "not reached" in text
+
+
+def test_the_table_of_many_cells(toy_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "_FEW_CELLS", 1)
+    text = printed(toy(), sweep.open_cube(toy_store), toy_store, tmp_path, monkeypatch)
+    assert "lowest ± s.e." in text
+    (line,) = [line for line in text.splitlines() if "fizzle" in line]
+    assert "papers_for_first_doubling = 1 papers" in line
+    assert "paper_growth_factor = 3 ×" in text
 
 
 def test_the_table(study, plain_store, tmp_path, monkeypatch):
     spec, cube = study
-    out = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", out)
-    show_results(spec, cube, Folder(plain_store), tmp_path / "figure.png")
-    text = out.getvalue()
+    text = printed(spec, cube, plain_store, tmp_path, monkeypatch)
     lines = text.splitlines()
     assert lines[0] == "plain: 1,024 draws, sobol, seed 0"
-    assert "mean ± s.e." in text
+    for statistic in ("finite", "mean", "5 %", "median"):
+        assert f"{statistic} ± s.e." in text
+    median = float(cube["statistics/date_of_doubling_3"]["quantile_value"][1])
+    assert f"{median:.3g} ± {float(cube['statistics/date_of_doubling_3']['quantile_se'][1]):.1e}" in text
     (near,) = [line for line in lines if "near" in line]
     (far,) = [line for line in lines if "far" in line]
     assert "agrees" in near

@@ -85,6 +85,36 @@ def test_a_parameter_that_follows_another():
     assert simulate("davidson_houlden_2025", options={"initial_doubling_convention": "single"})["time"].values[-1] == 72
 
 
+CHAIN = """
+import math
+from dataclasses import replace
+
+from kernels.models import Parameter
+from kernels.models.toy_model import ToyModel
+
+
+class Chain(ToyModel):
+    name = "chain"
+    parameters = (
+        replace(ToyModel.parameters[0], default="wanted"),
+        Parameter("wanted", "W", "papers", "given", 0.0, math.inf, "the papers that are wanted"),
+        Parameter("given", "G", "papers", 2.0, 0.0, math.inf, "the papers that are given"),
+        *ToyModel.parameters[1:],
+    )
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "first"),
+    [({}, 2.0), ({"given": 5.0}, 5.0), ({"wanted": 4.0, "given": 5.0}, 4.0), ({"given": [3.0, 5.0]}, [3.0, 5.0])],
+)
+def test_a_parameter_at_the_end_of_a_chain_of_defaults(tmp_path, given, first):
+    """The first doubling takes as many months as papers: those of the parameter that the defaults lead to."""
+    (tmp_path / "chain.py").write_text(CHAIN)
+    found = simulate(f"{tmp_path / 'chain.py'}:Chain", given, times=[0], doublings=1)
+    np.testing.assert_allclose(found["doubling_time"][..., 0], first, rtol=1e-12)
+
+
 @pytest.mark.slow
 def test_beyond_its_own_horizon_a_trajectory_is_not_known():
     found = simulate("toy_model", TOY | {"horizon": [3, 10]}, times=[2, 4])
@@ -92,6 +122,13 @@ def test_beyond_its_own_horizon_a_trajectory_is_not_known():
     dates = found["doubling_time"].values
     assert dates[0, 1] == math.inf
     assert dates[1, 1] == pytest.approx(3.5)
+
+
+@pytest.mark.slow
+def test_what_the_authors_report_beside_has_its_unit():
+    found = simulate("davidson_houlden_2025", times=[0], options={"boost": "code"}, doublings=1)
+    units = {name: found[name].attrs["units"] for name in ("knots_recorded", "time_of_last_knot", "speedup_at_last_knot")}
+    assert units == {"knots_recorded": "1", "time_of_last_knot": "months", "speedup_at_last_knot": "× recent pace"}
 
 
 @pytest.mark.slow
@@ -120,6 +157,8 @@ def test_so_many_dates_as_asked_for():
         ({"times": [[0, 1]]}, "times", "use 0 to 240"),
         ({"times": []}, "times", "use 0 to 240"),
         ({"times": ["soon"]}, "times", "use 0 to 240"),
+        ({"times": 12}, "times", "[times] = 12: not a list of months. Fix: give a list of 0 to 240, e.g. times=[240]"),
+        ({"times": np.array(12.0)}, "times", "not a list of months"),
         ({"doublings": 0}, "doublings", "use 1 or more"),
     ],
 )

@@ -239,6 +239,15 @@ def test_evidence_that_is_truncated_twice_is_written_as_it_was(study):
     assert loads(mixed.to_toml()).parameters == mixed.parameters
 
 
+def test_evidence_that_is_a_number_may_be_truncated(study):
+    number = {"evidence": "sat_solver_returns", "truncate": [0.5, 5], "shift": 4}
+    spec = study.replace({"axes.returns": None, "parameters.returns": number})
+    assert spec.parameters["returns"] == 7.5
+    assert loads(spec.to_toml()).identity() == spec.identity()
+    mixed = study.replace({"axes.returns": None, "parameters.returns": {"mixture": [{"weight": 1, **number}, {"weight": 1, "value": 2}]}})
+    assert loads(mixed.to_toml()).parameters == mixed.parameters
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_shipped_configs_load_and_can_be_written_again(path):
     spec = load(path)

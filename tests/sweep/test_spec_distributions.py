@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from kernels.sampling import Distribution
+from kernels.sampling import Distribution, Truncated, Uniform, nearer_tail
 from sweep.distributions import DistributionTable, attains_low, is_continuous
 from sweep.tables import validated
 
@@ -164,6 +166,38 @@ def test_truncate_then_shift(mean, sd, low, width, by):
     oracle = stats.truncnorm(low, low + width, mean + by, sd)
     agree(distribution, oracle, rel=1e-6, size=100 * (abs(mean) + abs(by) + sd))
     assert distribution.support == pytest.approx((ends[0] + by, ends[1] + by))
+
+
+def test_truncated_values_keep_their_weights():
+    values = {"values": [4, 1, 2, 3], "weights": [4, 1, 1, 2]}
+    assert written(discrete=values, truncate=[2, 3]) == written(discrete={"values": [2, 3], "weights": [1, 2]})
+    shifted = written(discrete=values, truncate=[2, 3], shift=1)
+    assert shifted.support == (3.0, 4.0)
+    assert shifted.cdf(3.5) == pytest.approx(1 / 3)
+    inner = {"mixture": [{"weight": 1, "discrete": values, "shift": 1}], "truncate": [3, 4]}
+    assert written(**inner) == written(discrete={"values": [3, 4], "weights": [1, 2]})
+
+
+def test_a_mixture_with_values_is_truncated_as_a_whole():
+    """Of 1 at 3, 3 over [5, 6], 2 beyond and 1 of each of two values, what lies in [0, 5.5]: 1 at 2, 1 at 3 and 1.5 over [5, 5.5]."""
+    parts = [
+        {"weight": 1, "value": 3},
+        {"weight": 3, "uniform": [5, 6]},
+        {"weight": 2, "uniform": [5.5, 9]},
+        {"weight": 2, "discrete": {"values": [2, -1], "weights": [1, 1]}},
+    ]
+    distribution = written(mixture=parts, truncate=[0, 5.5])
+    assert distribution.support == (2.0, 5.5)
+    assert [distribution.cdf(value) for value in (1.9, 2, 2.9, 3, 4.9, 5.25, 5.5)] == pytest.approx(
+        [0, 1 / 3.5, 1 / 3.5, 2 / 3.5, 2 / 3.5, 2.75 / 3.5, 1]
+    )
+    assert [distribution.host_quantile(share / 3.5) for share in (0.5, 1.5, 2.75)] == pytest.approx([2, 3, 5.25])
+    bits = ((np.arange(7) + 0.5) / 7 * 2**32).astype(np.uint32)
+    for dtype in (np.float32, np.float64):
+        found = np.asarray(distribution.quantile(nearer_tail(jnp.asarray(bits), dtype)))
+        np.testing.assert_allclose(found, [2, 2, 3, 3, 5 + 1 / 12, 5.25, 5 + 5 / 12], rtol=1e-6)
+    assert written(mixture=parts, truncate=[3, 4]) == written(discrete={"values": [3], "weights": [1]})
+    assert written(mixture=parts, truncate=[5, 5.5]) == Truncated(Uniform(5.0, 6.0), 5.0, 5.5)
 
 
 @pytest.mark.parametrize(

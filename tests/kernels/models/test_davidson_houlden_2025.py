@@ -277,3 +277,12 @@ def test_options_and_parameters_outside_the_domain_are_refused() -> None:
         model.resolve_options({"boost": "linear"})
     with pytest.raises(ModelError, match="constant_returns"):
         model.resolve_options({"constant_returns": "yes"})
+
+
+@pytest.mark.parametrize("name", ["gradual_boost_start", "gradual_boost_max", "gradual_boost_duration"])
+def test_a_boost_that_is_given_and_not_used_is_refused(name: Any) -> None:
+    model = models.get(NAME)
+    with pytest.raises(ModelError) as fault:
+        model.check_given(model.resolve_options({}), {name: (1.0, 5.0)})
+    assert (fault.value.key, fault.value.fix) == (name, 'remove it, or use boost = "code" or "paper_linear"')
+    model.check_given(model.resolve_options({"boost": "code"}), {name: (1.0, 5.0)})

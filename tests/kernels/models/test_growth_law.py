@@ -453,6 +453,7 @@ def test_either_solver_gives_the_same() -> None:
         ({"research_input": "ces"}, {"substitution_parameter": 1}, "substitution_parameter"),
         ({"research_input": "ces"}, {"elasticity_of_substitution": -0.5}, "elasticity_of_substitution"),
         ({"research_input": "ces"}, {"substitution_parameter": -1, "elasticity_of_substitution": 0.5}, "elasticity_of_substitution"),
+        ({"research_input": "ces"}, {"elasticity_of_substitution": 0}, "elasticity_of_substitution"),
         ({"research_input": "ces"}, {"labour_share": 0}, "labour_share"),
         ({}, {"parallel_exponent": 0}, "parallel_exponent"),
         ({}, {"parallel_exponent": -0.5}, "parallel_exponent"),
@@ -474,10 +475,40 @@ def test_what_it_refuses(options: Any, parameters: Any, key: Any) -> None:
 
     def checked() -> None:
         chosen = model.resolve_options(options)
-        model.check_given(chosen, parameters)
+        model.check_given(chosen, {name: lanes[name] for name in parameters})
         model.check(chosen, lanes)
 
     with pytest.raises(ModelError) as fault:
         checked()
     assert fault.value.key == key
     assert fault.value.fix
+
+
+UNUSED: list[Any] = [
+    ({}, "experiment_compute_multiplier", 'use research_input = "ces" or "cobb_douglas"'),
+    ({"research_input": "cobb_douglas"}, "elasticity_of_substitution", 'use research_input = "ces"'),
+    ({}, "distance_to_limits", 'use ceiling = "linear" or "log_distance" or "level"'),
+    ({"training": "exponent"}, "first_training_time", 'use training = "lag" or "generations"'),
+    ({}, "pace_cap", 'use governance = "cap"'),
+    ({"governance": "cap"}, "pace_threshold", 'use governance = "pause" or "reaction"'),
+    ({"governance": "reaction"}, "pause_length", 'use governance = "pause"'),
+    ({"governance": "pause"}, "reaction_gain", 'use governance = "reaction"'),
+    ({"hardware": "loop"}, "hardware_doublings_per_year", 'use hardware = "exponential"'),
+    ({"hardware": "exponential"}, "hardware_delay", 'use hardware = "loop"'),
+    ({}, "initial_ai_labour", 'use automation = "ramp" or "logistic"'),
+    ({"automation": "logistic"}, "automation_end_time", 'use automation = "ramp"'),
+    ({"automation": "ramp"}, "automation_end_compute", 'use automation_clock = "effective_compute"'),
+    ({"automation": "ramp"}, "automation_width", 'use automation = "logistic"'),
+    ({"noise": "breakthroughs"}, "noise_sd", 'use noise = "pace" or "both"'),
+    ({"noise": "pace"}, "breakthrough_size", 'use noise = "breakthroughs" or "both"'),
+]
+
+
+@pytest.mark.parametrize(("options", "name", "fix"), UNUSED, ids=[name for _, name, _ in UNUSED])
+def test_a_parameter_that_the_options_do_not_use_is_refused(options: Any, name: Any, fix: Any) -> None:
+    model = models.get(NAME)
+    (default,) = (parameter.default for parameter in model.parameters if parameter.name == name)
+    with pytest.raises(ModelError) as fault:
+        model.check_given(model.resolve_options(options), {name: (float(default), float(default))})
+    assert fault.value.key == name
+    assert fault.value.fix == f"remove it, or {fix}"
