@@ -39,7 +39,11 @@ def _console() -> Console:
 
 def figure_of(place: Place) -> Path:
     """Where the figure of a store is saved: beside it, or for an object store in the folder results."""
-    return place.path.with_suffix(".png") if place.path is not None else Path("results") / f"{place.title}.png"
+    if place.path is None:
+        return Path("results") / f"{place.title}.png"
+    # The folder that one is in has no name of its own.
+    beside = place.path if place.path.name else place.path.absolute()
+    return beside.with_name(f"{place.title}.png")
 
 
 def show_results(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> None:

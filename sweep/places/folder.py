@@ -27,7 +27,9 @@ class Folder(Place):
 
     def __init__(self, path: Path) -> None:
         self.path: Path = path
-        self.address, self.title = str(path), path.stem
+        self.address = str(path)
+        # Only this ending says what it is: r1.2 and r1.4 are two names.
+        self.title = path.absolute().name.removesuffix(".zarr")
 
     @property
     def opening(self) -> str:
