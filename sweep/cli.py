@@ -138,10 +138,11 @@ def _run(spec: Spec, store: str, **how: Any) -> None:
         try:
             cube = run_sweep(spec, store, progress=progress, announce=lambda message: click.echo(message, err=True), **how)
         except ToleranceError as error:
-            late, cube = error, open_cube(store)
+            # Another launcher may have begun to extend it since.
+            late, cube = error, open_cube(store, allow_partial=True)
     if cube.attrs["complete"]:
         show_results(spec, cube, place, figure_of(place))
-    else:
+    elif late is None:
         show_partial(place, how["shard"])
     if late is not None:
         raise late

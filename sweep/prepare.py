@@ -11,6 +11,7 @@ from kernels.models import ModelError
 from sweep import identity, ledger
 from sweep.cube import attributes
 from sweep.errors import SpecError
+from sweep.finalize import MEASURED
 from sweep.ledger import LedgerError
 from sweep.places import Busy, Place
 from sweep.places.place import WHOLE
@@ -153,7 +154,8 @@ def _grown(spec: Spec, place: Place, head: dict[str, Any]) -> None:
     extents = list(held.get("extents", []))
     if held["draws"] < spec.draws:
         extents.append(held["draws"])
-    cube.set_attributes({"complete": False, "growing_to": spec.draws})
+    # What was measured speaks of the draws that there were.
+    cube.set_attributes({"complete": False, "growing_to": spec.draws, **dict.fromkeys(MEASURED)})
     plan = make_plan(spec, 1, _policy(head, extents), _steps(head))
     _check_room(plan, place)
     cube.grow(plan)

@@ -186,6 +186,15 @@ def test_an_error_beyond_the_tolerance_shows_the_results_each_time(place):
         assert "exceeds the tolerance 1e-12" in result.stderr.splitlines()[-1]
 
 
+def test_an_error_beyond_the_tolerance_is_told_although_another_has_begun_to_extend_the_cube(done, monkeypatch):
+    def begin_to_extend(*_, **__):
+        CubeStore(Folder(done / "results" / "plain.zarr")).set_attributes({"complete": False})
+        raise coordinator.ToleranceError("the numerical error 1 exceeds the tolerance 1e-4")
+
+    monkeypatch.setattr(coordinator, "run", begin_to_extend)
+    assert_refused(siesweep("run", "plain.toml"), 1, "the numerical error 1 exceeds the tolerance 1e-4")
+
+
 @pytest.mark.slow
 def test_a_disagreement_is_marked_and_no_error(done):
     number = "published.date_of_doubling_3={value = 1000.0, tolerance = 0.1, place = 'table 1'}"
