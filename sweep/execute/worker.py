@@ -58,7 +58,9 @@ _LOCK = threading.Lock()
 
 def join(token: str, job: Job) -> dict[str, Any]:
     """Take a job. Ends an earlier one on the same store first, whose coordinator was killed: no two may write."""
-    for held in [each for each in _HELD.values() if each.address == job.address]:
+    with _LOCK:
+        earlier = [each for each in _HELD.values() if each.address == job.address]
+    for held in earlier:
         held.ended = True
         while held.busy:
             time.sleep(0.01)
@@ -96,7 +98,8 @@ def receipt_of(token: str, tile: Tile) -> Receipt | str | None:
 
 async def leave(token: str) -> None:
     """Drop a job; returns when nothing is being written for it any more."""
-    held = _HELD.pop(token, None)
+    with _LOCK:
+        held = _HELD.pop(token, None)
     if held is not None:
         held.ended = True
         while held.busy:
