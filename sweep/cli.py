@@ -273,9 +273,7 @@ def replay(store: str, index: int, plot: Path | None, config: Path | None) -> No
     from sweep.printing import show_replayed
     from sweep.replay import replay as replay_trajectory
 
-    place = place_of(store)
-    given = _config(config)
-    show_replayed(place, replay_trajectory(place, index, given), plot)
+    show_replayed(replay_trajectory(place_of(store), index, _config(config)), plot)
 
 
 def _config(path: Path | None) -> Spec | None:
@@ -327,7 +325,7 @@ def _load(config: Path, draws: int | None, seed: int | None, settings: tuple[str
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator or not key.strip():
-            raise SpecError("--set", "", setting, "not KEY=VALUE", "write e.g. --set parameters.returns=1.2")
+            raise SpecError(f"--set {setting}", "", None, "not KEY=VALUE", "write e.g. --set parameters.returns=1.2")
         try:
             overrides[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -348,3 +346,7 @@ def calculate(name: str | None, settings: tuple[str, ...]) -> None:
     from sweep.calculators.tables import show
 
     show(name, settings)
+
+
+if __name__ == "__main__":
+    main()

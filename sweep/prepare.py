@@ -138,9 +138,14 @@ def _check_room(plan: Plan, place: Place) -> None:
 def _has_room(spec: Spec, place: Place) -> bool:
     held = attributes(place)
     if held["draws"] > spec.draws:
-        problem = f"{place.address} holds {held['draws']} draws already, and draws are never taken away"
+        holder = place.address if spec.path is not None else "the store"
+        problem = f"{holder} holds {held['draws']} draws already, and draws are never taken away"
         raise SpecError(
-            str(spec.path or spec.name), "sweep.draws", spec.draws, problem, f"use draws = {held['draws']} or more, or another store (-o)"
+            str(spec.path or place.address),
+            "sweep.draws",
+            spec.draws,
+            problem,
+            f"use draws = {held['draws']} or more, or another store (-o)",
         )
     return bool(held["draws"] == spec.draws and "growing_to" not in held)
 

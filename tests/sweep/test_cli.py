@@ -224,8 +224,8 @@ BAD = [
     (["--set", "model.boost=code"], ["[model] boost"]),
     (["--set", "sweep.model=toy"], ["[sweep] model", "did you mean toy_model?"]),
     (["--set", "store.trajectories_every=100"], ["[store] trajectories_every = 100", "not a power of two", "use 64 or 128"]),
-    (["--set", "horizon"], ["--set", "not KEY=VALUE"]),
-    (["--set", "=3"], ["--set", "not KEY=VALUE"]),
+    (["--set", "horizon"], ["--set horizon: not KEY=VALUE"]),
+    (["--set", "=3"], ["--set =3: not KEY=VALUE"]),
 ]
 
 
@@ -257,6 +257,12 @@ def test_unknown_options_and_commands(place):
         assert result.exit_code == 2
         assert "Traceback" not in result.output
     assert [path.name for path in place.iterdir()] == ["plain.toml"]
+
+
+def test_the_module_is_the_command(place):
+    ran = subprocess.run([sys.executable, "-m", "sweep.cli", "plan", "nothing.toml"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("siesweep: nothing.toml: no such file")
 
 
 def test_another_sweep_in_the_store(done, computed):

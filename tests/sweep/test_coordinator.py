@@ -263,7 +263,7 @@ def test_an_interrupted_extension_goes_on(toy_store, tmp_path, computed):
 def test_fewer_draws_than_stored_are_refused(plain_store, computed):
     before = contents(plain_store)
     with pytest.raises(
-        SpecError, match=r"\[sweep\] draws = 1000: .*plain\.zarr holds 1024 draws already.*use draws = 1024 or more"
+        SpecError, match=r"plain\.zarr: \[sweep\] draws = 1000: the store holds 1024 draws already.*use draws = 1024 or more"
     ) as caught:
         sweep.run(plain(draws=1000), plain_store)
     assert caught.value.key == "sweep.draws"
