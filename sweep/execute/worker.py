@@ -6,7 +6,6 @@ A worker computes one tile and writes another beside it, in two threads. It may 
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -70,7 +69,7 @@ def join(token: str, job: Job) -> dict[str, Any]:
             # Of a coordinator that was killed; where it lives, the worker is asked to join again.
             del _HELD[old]
         _HELD[token] = held
-    return {"kind": kind_of(held.device), "siesweep": metadata.version("siesweep"), "pid": os.getpid(), "devices": jax.local_device_count()}
+    return {"kind": kind_of(held.device), "siesweep": metadata.version("siesweep"), "devices": jax.local_device_count()}
 
 
 def warm(token: str) -> None:
