@@ -157,17 +157,17 @@ class _Program:
             places = {int(field.given): field for field in inner.values() if field.operation == "parameter"}
             read = sum(_read(places[place], inner) for place in range(len(one.operands)))
             return Made(1, read + sum(_written(result, inner) for result in _results(inner)))
-        return Made(1, sum(_read_by(one, here[name], here) for name in set(one.operands)) + _written(one, here))
+        return Made(1, sum(_read_by(one, here[name]) for name in set(one.operands)) + _written(one, here))
 
 
 def _read(value: _Instruction, inner: _Computation) -> int:
     """Bytes of a kernel's parameter that it reads: all, unless all that is done with it is to take slices or to write into it."""
     users = [user for user in inner.values() if value.name in user.operands]
-    wanted = sum(_read(user, inner) if user.operation == "bitcast" else _read_by(user, value, inner) for user in users)
+    wanted = sum(_read(user, inner) if user.operation == "bitcast" else _read_by(user, value) for user in users)
     return min(wanted, value.size)
 
 
-def _read_by(user: _Instruction, value: _Instruction, inner: _Computation) -> int:
+def _read_by(user: _Instruction, value: _Instruction) -> int:
     into = user.operands[0] == value.name
     if into and user.operation in _CUT:
         return user.size

@@ -138,10 +138,11 @@ def _run(spec: Spec, store: str, **how: Any) -> None:
         try:
             cube = run_sweep(spec, store, progress=progress, announce=lambda message: click.echo(message, err=True), **how)
         except ToleranceError as error:
-            late, cube = error, open_cube(store)
+            # Another launcher may have begun to extend it since.
+            late, cube = error, open_cube(store, allow_partial=True)
     if cube.attrs["complete"]:
         show_results(spec, cube, place, figure_of(place))
-    else:
+    elif late is None:
         show_partial(place, how["shard"])
     if late is not None:
         raise late
@@ -290,9 +291,7 @@ def replay(store: str, index: int, plot: Path | None, config: Path | None) -> No
     from sweep.printing import show_replayed
     from sweep.replay import replay as replay_trajectory
 
-    place = place_of(store)
-    given = _config(config)
-    show_replayed(place, replay_trajectory(place, index, given), plot)
+    show_replayed(replay_trajectory(place_of(store), index, _config(config)), plot)
 
 
 def _config(path: Path | None) -> Spec | None:
@@ -344,7 +343,7 @@ def _load(config: Path, draws: int | None, seed: int | None, settings: tuple[str
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator or not key.strip():
-            raise SpecError("--set", "", setting, "not KEY=VALUE", "write e.g. --set parameters.returns=1.2")
+            raise SpecError(f"--set {setting}", "", None, "not KEY=VALUE", "write e.g. --set parameters.returns=1.2")
         try:
             overrides[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -365,3 +364,7 @@ def calculate(name: str | None, settings: tuple[str, ...]) -> None:
     from sweep.calculators.tables import show
 
     show(name, settings)
+
+
+if __name__ == "__main__":
+    main()

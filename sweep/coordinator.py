@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ import xarray as xr
 
 from sweep import ledger
 from sweep.cube import attributes, open_cube
-from sweep.errors import SpecError
+from sweep.errors import SpecError, near
 from sweep.execute import inline
 from sweep.execute.compilation import use_compilation_cache
 from sweep.execute.tile import Job, Receipt, TileFailed
@@ -36,6 +37,7 @@ _SHARDS_PATIENCE = 1.0
 """Seconds that a shard waits for another launcher to let go of the store."""
 _LOOK_SECONDS = 1.0
 """How often a shard looks whether another that finishes the sweep has ended."""
+_EXECUTORS = ("inline", "dask")
 _PACKAGES = ("siesweep", "jax", "jaxlib", "numpy", "xarray", "zarr")
 
 Chains = Sequence[Sequence[Tile]]
@@ -83,10 +85,12 @@ def run(
     the others; the last of them finishes the cube, and until then what is returned is partial. `progress` is told of every tile,
     `announce` what else there is to say.
 
-    Raises SpecError where the store holds something else or more draws, StoreError or RunError where the run cannot go on (a full disk,
-    another run on the same store), ToleranceError where the finished run's numerical error exceeds the tolerance, Interrupted where tiles
-    are missing.
+    Raises SpecError where an argument cannot be or the store holds something else or more draws, PlaceError where there can be no store
+    at such an address, CubeError where what lies there is no cube that can be read, StoreError or RunError where the run cannot go on (a
+    full disk, another run on the same store), ToleranceError where the finished run's numerical error exceeds the tolerance, Interrupted
+    where tiles are missing.
     """
+    _refuse_arguments(executor, workers, scheduler, shard)
     place = place_of(store)
     _refuse_many_writers(spec, place, executor, scheduler, shard)
     launcher = WHOLE if shard is None else ledger.shard_name(*shard)
@@ -121,10 +125,10 @@ def run(
 
 
 def check_tolerance(spec: Spec, place: Place, cube: xr.DataTree) -> None:
-    """Raises ToleranceError where the measured error of a finished cube exceeds the tolerance."""
+    """Raises ToleranceError where the measured error of a finished cube exceeds the tolerance. Of one that is not, nothing is said."""
     error = cube.attrs.get("numerical_error", 0.0)
     # What is not a number is not within it either.
-    if not error <= spec.tolerance:
+    if cube.attrs["complete"] and not error <= spec.tolerance:
         raise ToleranceError(
             f"{place.address}: the numerical error {error:.2g} exceeds the tolerance {spec.tolerance:g}; "
             'use precision = "float64", or a tolerance that the study can bear'
@@ -152,6 +156,24 @@ def merge(spec: Spec, place: Place, wait: bool = False) -> bool:
                 raise
             time.sleep(0.2)
     return True
+
+
+def _refuse_arguments(executor: str | None, workers: int | None, scheduler: str | None, shard: tuple[int, int] | None) -> None:
+    """Raises SpecError for what `siesweep run` would not take either."""
+    if executor is not None and executor not in _EXECUTORS:
+        raise SpecError("sweep.run", "executor", executor, "no such executor", near(str(executor), _EXECUTORS, "executors"))
+    if executor == "inline" and scheduler is not None:
+        raise SpecError("sweep.run", "executor", executor, "a scheduler is given, which is dask's", "leave out one of the two")
+    if workers is not None and not _counts(workers):
+        raise SpecError("sweep.run", "workers", workers, "not a number of workers", "give 1 or more, or leave it out")
+    is_pair = isinstance(shard, Sequence) and len(shard) == 2 and all(map(_counts, shard))
+    if shard is not None and not (is_pair and shard[0] <= shard[1]):
+        raise SpecError("sweep.run", "shard", shard, "not a share", "give (k, n) with k from 1 to n, e.g. (1, 4)")
+
+
+def _counts(number: object) -> bool:
+    """Whether it is a whole number from 1 on."""
+    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 1
 
 
 def _refuse_many_writers(spec: Spec, place: Place, executor: str | None, scheduler: str | None, shard: tuple[int, int] | None) -> None:

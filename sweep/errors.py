@@ -73,9 +73,9 @@ def near(name: str, allowed: Iterable[str], what: str) -> str:
     names = list(allowed)
     if not names:
         return f"remove it; {what}: none"
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5) or difflib.get_close_matches(
-        name.lower(), [other.lower() for other in names], n=1, cutoff=0.5
-    )
+    lower = {other.lower(): other for other in names}
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = close or [lower[each] for each in difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)]
     listed = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
     return (f"did you mean {close[0]}? " if close else "") + f"{what}: {listed}"
 

@@ -15,6 +15,16 @@ from sweep.store import CubeStore, StoreError
 
 _NOT_RUN, _DONE, _FAILED = 0, 1, 2
 """What status says of a cell."""
+MEASURED = (
+    "numerical_error",
+    "numerical_error_by_outcome",
+    "flags_that_differ_in_the_audit",
+    "failed_trajectories",
+    "cut_off_trajectories",
+    "audited_trajectories",
+    "first_failed_index",
+)
+"""The attributes that say what was measured about a finished sweep."""
 
 
 def write_statistics(plan: Plan, store: CubeStore) -> dict[str, Any]:

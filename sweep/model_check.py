@@ -19,7 +19,7 @@ from kernels.solvers.solution import Solution
 from sweep.errors import Fault
 
 _LANES = 8
-_RESERVED = ("bin", "block", "column", "draw", "flag", "number", "outcome", "quantile", "replicate", "status", "time", "trajectory")
+RESERVED = ("bin", "block", "column", "draw", "flag", "number", "outcome", "quantile", "replicate", "status", "time", "trajectory")
 """Names of dimensions that every cube has."""
 _IN_SOLVE = "compute with jax.numpy in `solve`, each array of the shape of the parameters, one number a trajectory"
 
@@ -52,7 +52,7 @@ def _check_parameters(found: type[Model], name: str) -> None:
     if len(declared) < len(parameters):
         raise Fault(f"two parameters of {name} have one name", "give each a name of its own")
     for parameter in parameters:
-        if not str(parameter.name).isidentifier() or parameter.name in _RESERVED:
+        if not str(parameter.name).isidentifier() or parameter.name in RESERVED:
             raise Fault(f"a parameter of {name} cannot be called {parameter.name!r}", "use letters, digits and _; not a dimension of cubes")
         followed, default = {parameter.name}, parameter.default
         while isinstance(default, str):

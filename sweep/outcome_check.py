@@ -8,6 +8,7 @@ from kernels.models import Model, ModelError
 from sweep.document import Document
 from sweep.errors import near
 from sweep.known import Known
+from sweep.model_check import RESERVED
 from sweep.outcome_spec import OutcomeSpec
 
 
@@ -36,7 +37,7 @@ def checked_outcomes(
         keys: list[str | int] = ["outcomes", section, *places, *([key] if key else [])]
         raise document.error(keys, error.problem, error.fix) from None
     _refuse_gradients(document, settled, model, options)
-    _refuse_equal_names(document, settled, [label.name for label in settled.build().labels(model, options)])
+    _refuse_equal_names(document, settled, [label.name for label in settled.build().labels(model, options)], model)
     return settled
 
 
@@ -70,13 +71,24 @@ def _refuse_beyond_horizon(document: Document, outcomes: OutcomeSpec, known: Kno
             raise document.error(["outcomes", "windows", index, "months"], problem, fix)
 
 
-def _refuse_equal_names(document: Document, outcomes: OutcomeSpec, names: list[str]) -> None:
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is None:
-        return
-    places = [index for index, window in enumerate(outcomes.windows) if window.name == twice]
-    if places:
-        raise document.error(
-            ["outcomes", "windows", places[-1], "name"], "another outcome has this name", "give each window a name of its own"
-        )
-    raise document.error(["outcomes"], f"two numbers give one outcome name, {twice}", "give numbers that differ within six digits")
+def _refuse_equal_names(document: Document, outcomes: OutcomeSpec, names: list[str], model: Model) -> None:
+    """In a cube outcomes are arrays beside the parameters, over its dimensions."""
+    parameters = [parameter.name for parameter in model.parameters]
+    for name in names:
+        if names.count(name) > 1:
+            other = "another outcome"
+        elif name in parameters:
+            other = f"a parameter of {model.name}"
+        elif name in RESERVED:
+            other = "a dimension of cubes"
+        else:
+            continue
+        places = [index for index, window in enumerate(outcomes.windows) if window.name == name]
+        if places:
+            raise document.error(
+                ["outcomes", "windows", places[-1], "name"], f"{other} has this name", "give each window a name of its own"
+            )
+        if other == "another outcome":
+            problem = f"two numbers give one outcome name, {name}"
+            raise document.error(["outcomes"], problem, "give numbers that differ within six digits")
+        raise document.error(["outcomes"], f"{other} has the name of an outcome, {name}", "give it another name in the model")

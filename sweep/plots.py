@@ -14,12 +14,15 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from kernels.outcomes import Label
 from sweep.calendar import beside, date_of, day_of
 from sweep.results import rows
 from sweep.spec import Spec
 
 _OURS, _THEIRS = "#1b6ca8", "#d1495b"
 _SIZE = (11, 4.5)
+_PANEL_HEIGHT = 2.6
+"""Inches of one of several panels above each other."""
 _MOST_DATES = 8
 """Dates that fit below a panel."""
 
@@ -145,26 +148,28 @@ def _distributions(axes: Axes, spec: Spec, cube: xr.DataTree) -> None:
 
 
 def _lines(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:
-    """Every outcome along the one axis."""
-    axes = figure.subplots()
+    """Every outcome along the one axis: probabilities in one panel, and numbers in one for each unit."""
     (name,) = spec.axes
+    groups: dict[str, list[tuple[Label, xr.DataArray, xr.DataArray]]] = {}
     for label in spec.labels():
         if label.kind == "flag" and spec.statistics.probability:
             chosen = cube["statistics"].to_dataset().sel(outcome=label.name)
-            value, error = chosen["probability"], chosen["probability_se"]
+            groups.setdefault("probability", []).append((label, chosen["probability"], chosen["probability_se"]))
         elif label.kind == "numeric" and spec.statistics.mean and not label.is_gradient:
             chosen = cube[f"statistics/{label.name}"].to_dataset()
-            value, error = chosen["mean"], chosen["mean_se"]
-        else:
-            continue
-        axes.errorbar(value[name], value, yerr=2 * error.fillna(0), marker="o", markersize=4, capsize=2, label=label.long_name)
-    unit = next(iter(spec.labels())).unit
-    axes.set_xlabel(_axis_title(cube, name))
-    axes.set_ylabel(unit if unit != "1" else "probability")
-    if unit == "months":
-        axes.yaxis.set_major_formatter(_in_one_line(spec.start_date))
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9)
+            groups.setdefault(label.unit, []).append((label, chosen["mean"], chosen["mean_se"]))
+    figure.set_figheight(max(_SIZE[1], _PANEL_HEIGHT * len(groups)))
+    panels: list[Axes] = figure.subplots(len(groups) or 1, sharex=True, squeeze=False)[:, 0].tolist()
+    panels[-1].set_xlabel(_axis_title(cube, name))
+    for axes, (unit, group) in zip(panels, groups.items(), strict=False):
+        for label, value, error in group:
+            axes.errorbar(value[name], value, yerr=2 * error.fillna(0), marker="o", markersize=4, capsize=2, label=label.long_name)
+        axes.set_ylabel(unit if unit != "1" else "value")
+        if unit == "probability":
+            axes.set_ylim(-0.03, 1.03)
+        if all(label.is_date for label, _, _ in group):
+            axes.yaxis.set_major_formatter(_in_one_line(spec.start_date))
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
 
 
 def _map(figure: Figure, spec: Spec, cube: xr.DataTree) -> None:

@@ -11,6 +11,7 @@ from kernels.models import ModelError
 from sweep import identity, ledger
 from sweep.cube import attributes
 from sweep.errors import SpecError
+from sweep.finalize import MEASURED
 from sweep.ledger import LedgerError
 from sweep.places import Busy, Place
 from sweep.places.place import WHOLE
@@ -137,9 +138,14 @@ def _check_room(plan: Plan, place: Place) -> None:
 def _has_room(spec: Spec, place: Place) -> bool:
     held = attributes(place)
     if held["draws"] > spec.draws:
-        problem = f"{place.address} holds {held['draws']} draws already, and draws are never taken away"
+        holder = place.address if spec.path is not None else "the store"
+        problem = f"{holder} holds {held['draws']} draws already, and draws are never taken away"
         raise SpecError(
-            str(spec.path or spec.name), "sweep.draws", spec.draws, problem, f"use draws = {held['draws']} or more, or another store (-o)"
+            str(spec.path or place.address),
+            "sweep.draws",
+            spec.draws,
+            problem,
+            f"use draws = {held['draws']} or more, or another store (-o)",
         )
     return bool(held["draws"] == spec.draws and "growing_to" not in held)
 
@@ -153,7 +159,8 @@ def _grown(spec: Spec, place: Place, head: dict[str, Any]) -> None:
     extents = list(held.get("extents", []))
     if held["draws"] < spec.draws:
         extents.append(held["draws"])
-    cube.set_attributes({"complete": False, "growing_to": spec.draws})
+    # What was measured speaks of the draws that there were.
+    cube.set_attributes({"complete": False, "growing_to": spec.draws, **dict.fromkeys(MEASURED)})
     plan = make_plan(spec, 1, _policy(head, extents), _steps(head))
     _check_room(plan, place)
     cube.grow(plan)

@@ -40,7 +40,11 @@ def _console() -> Console:
 
 def figure_of(place: Place) -> Path:
     """Where the figure of a store is saved: beside it, or for an object store in the folder results."""
-    return place.path.with_suffix(".png") if place.path is not None else Path("results") / f"{place.title}.png"
+    if place.path is None:
+        return Path("results") / f"{place.title}.png"
+    # The folder that one is in has no name of its own.
+    beside = place.path if place.path.name else place.path.absolute()
+    return beside.with_name(f"{place.title}.png")
 
 
 def show_results(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> None:
@@ -313,7 +317,7 @@ def show_verified(place: Place, found: Verified) -> None:
     )
 
 
-def show_replayed(place: Place, found: Replayed, plot: Path | None) -> None:
+def show_replayed(found: Replayed, plot: Path | None) -> None:
     """A trajectory: its parameters, its outcomes beside those in the cube, its path."""
     console, spec = _console(), found.spec
     where = "".join(f", {name} = {value:g}" for name, value in found.cell.items())
@@ -332,6 +336,8 @@ def show_replayed(place: Place, found: Replayed, plot: Path | None) -> None:
         kept = [] if not found.kept else ["DIFFERS" if label.name in differing else "the same bits"]
         table.add_row(label.name, _outcome(found.outcomes[label.name], label.kind == "flag"), label.unit, *kept)
     console.print(table)
+    if found.kept is None:
+        console.print("it is not stored in the cube yet, so there is nothing to compare it with", soft_wrap=True)
     table = Table(title="path", title_justify="left")
     table.add_column("months", justify="right")
     table.add_column("doublings of software", justify="right")

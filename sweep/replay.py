@@ -16,10 +16,11 @@ import numpy as np
 from kernels.compiler import compiled
 from kernels.program import Keep, TileProgram, TileShape
 from kernels.sampling import seed_key
+from sweep import ledger
 from sweep.errors import SpecError
 from sweep.execute.compilation import use_compilation_cache
 from sweep.places import Place
-from sweep.plan import Plan
+from sweep.plan import Plan, Tile
 from sweep.prepare import plan_of, spec_of
 from sweep.spec import Spec
 from sweep.store import CubeStore
@@ -32,7 +33,8 @@ _LANES = 256
 
 @dataclass(frozen=True)
 class Replayed:
-    """A trajectory: `parameters` and `outcomes` by name; `kept` what the cube holds of the outcomes, where it holds draws."""
+    """A trajectory: `parameters` and `outcomes` by name; `kept` what the cube holds of the outcomes, nothing where it keeps no draws, and
+    None where the tile of this one is not finished."""
 
     index: int
     spec: Spec
@@ -40,7 +42,7 @@ class Replayed:
     draw: int
     parameters: dict[str, float]
     outcomes: dict[str, float]
-    kept: dict[str, float]
+    kept: dict[str, float] | None
     times: np.ndarray
     """Months, (points,)."""
     doublings: np.ndarray
@@ -51,7 +53,7 @@ class Replayed:
         """The outcomes whose bits are not those of the cube."""
         return [
             name
-            for name, value in self.kept.items()
+            for name, value in (self.kept or {}).items()
             if np.float64(value).tobytes() != np.float64(self.outcomes[name]).tobytes()
             and not (np.isnan(value) and np.isnan(self.outcomes[name]))
         ]
@@ -106,8 +108,21 @@ def _path(plan: Plan, cell: np.ndarray, draw: int, times: np.ndarray) -> np.ndar
     return np.asarray(path())[:, 0]
 
 
-def _kept(plan: Plan, place: Place, cell: tuple[int, ...], draw: int) -> dict[str, float]:
+def _kept(plan: Plan, place: Place, cell: tuple[int, ...], draw: int) -> dict[str, float] | None:
     if not plan.keep().draws:
         return {}
+    if not ledger.read(place).has(_tile_of(plan, cell, draw)):
+        return None
     store = CubeStore(place, writable=False)
     return {label.name: store.value(f"draws/{label.name}", (*cell, draw)) for label in plan.study.labels}
+
+
+def _tile_of(plan: Plan, cell: tuple[int, ...], draw: int) -> Tile:
+    """The tile that holds a draw of a cell."""
+    block = draw // plan.spec.block
+    return next(
+        tile
+        for tile in plan.tiles()
+        if tile.first_block <= block < tile.first_block + tile.blocks
+        and all(start <= each < stop for each, (start, stop) in zip(cell, tile.box, strict=True))
+    )

@@ -16,7 +16,6 @@ from sweep.errors import Fault, Keys, SpecError, at, dotted, near
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 PositiveNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
-WholeNumber = Annotated[int, Field(strict=True)]
 Interval = tuple[Number, Number]
 
 T = TypeVar("T", bound=BaseModel)
@@ -66,14 +65,14 @@ def without_duplicates(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
-def validated(table: type[T], given: object, file: str, prefix: Keys = ()) -> T:
-    """`given` as a `table`. Raises SpecError for the first thing that is wrong; `prefix` is the key of `given` in `file`."""
+def validated(table: type[T], given: object, file: str) -> T:
+    """`given` as a `table`. Raises SpecError for the first thing that is wrong; `file` is what errors call its place."""
     try:
         return table.model_validate(given)
     except ValidationError as error:
         finding = error.errors(include_url=False)[0]
     # Tags of a union, written <…>, are ours and not keys of the file.
-    keys = [*prefix, *(key for key in finding["loc"] if not str(key).startswith("<"))]
+    keys = [key for key in finding["loc"] if not str(key).startswith("<")]
     fault = finding.get("ctx", {}).get("error")
     if isinstance(fault, Fault):
         keys += fault.keys
@@ -83,7 +82,7 @@ def validated(table: type[T], given: object, file: str, prefix: Keys = ()) -> T:
         problem, fix = "two numbers are wanted", "write [low, high]"
     else:
         problem, fix = _told(finding["type"], finding.get("ctx", {}), finding["input"], keys)
-    raise SpecError(file, dotted(keys), at(given, keys[len(prefix) :]), problem, fix)
+    raise SpecError(file, dotted(keys), at(given, keys), problem, fix)
 
 
 def _told(kind: str, context: Mapping[str, Any], value: object, keys: Keys) -> tuple[str, str]:

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from kernels.elementary import exp2
 from kernels.labels import Label
 from kernels.models.gradual_boost import GradualBoost
-from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter, Uses, refuse_unused
+from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter, Uses, refuse_unused, varying
 from kernels.solvers.budget import Budget
 from kernels.solvers.panels import panels_for
 from kernels.solvers.quadrature import QuadratureSolution
@@ -102,7 +102,7 @@ class DavidsonHoulden2025(Model):
         return values
 
     def check_given(self, options: Options, given: Bounds) -> None:
-        refuse_unused(_USES, options, given)
+        refuse_unused(_USES, options, varying(given))
 
     def check(self, options: Options, bounds: Bounds) -> None:
         super().check(options, bounds)

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from kernels.law.bare_law import BareLaw
 from kernels.law.growth import GrowthSystem
 from kernels.law.noise import POINTS
-from kernels.models.model import PATH, Bounds, Model, ModelError, Option, Options, Parameter, Uses, refuse_unused
+from kernels.models.model import PATH, Bounds, Model, ModelError, Option, Options, Parameter, Uses, refuse_unused, varying
 from kernels.solvers.budget import Budget
 from kernels.solvers.clock import Stepping
 from kernels.solvers.clock_solution import ClockSolution
@@ -37,9 +37,13 @@ def _used_by(option: str, values: tuple[str, ...], *names: str) -> dict[str, dic
     return {name: {option: values} for name in names}
 
 
-_USES: Uses = {
-    **_used_by("research_input", ("ces", "cobb_douglas"), "labour_share", "experiment_efficiency", "experiment_compute_multiplier"),
+_USES_OF_INPUT: Uses = {
+    **_used_by("research_input", ("ces", "cobb_douglas"), "labour_share", "experiment_efficiency"),
     **_used_by("research_input", ("ces",), "substitution_parameter", "elasticity_of_substitution"),
+}
+"""Of those that say what kind of input there is: given beside another kind they contradict it, be they numbers."""
+_USES: Uses = {
+    **_used_by("research_input", ("ces", "cobb_douglas"), "experiment_compute_multiplier"),
     **_used_by("ceiling", ("linear", "log_distance", "level"), "distance_to_limits"),
     **_used_by("training", ("lag", "generations"), "first_training_time", "training_time_ratio"),
     **_used_by("governance", ("cap",), "pace_cap"),
@@ -192,7 +196,8 @@ class GrowthLaw(Model):
         return None if options["ceiling"] == "constant" else parameters["distance_to_limits"]
 
     def check_given(self, options: Options, given: Bounds) -> None:
-        refuse_unused(_USES, options, given)
+        refuse_unused(_USES_OF_INPUT, options, given)
+        refuse_unused(_USES, options, varying(given))
         if "substitution_parameter" in given and "elasticity_of_substitution" in given:
             problem = "given beside substitution_parameter, of which it is another form"
             raise ModelError("elasticity_of_substitution", problem, "give one of the two")

@@ -73,6 +73,11 @@ class Option:
     meaning: str
 
 
+def varying(given: Bounds) -> Bounds:
+    """Those of the parameters that are not one number. A number without effect does no harm; what varies would do so in vain."""
+    return {name: (low, high) for name, (low, high) in given.items() if low < high}
+
+
 def refuse_unused(uses: Uses, options: Options, given: Bounds) -> None:
     """Raise ModelError for a parameter that is given though these options do not use it."""
     for name in given:

@@ -22,10 +22,12 @@ import jax
 import jax.numpy as jnp
 
 from kernels.law.returns import log_returns
-from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter
+from kernels.models.model import Bounds, Model, ModelError, Option, Options, Parameter, Uses, refuse_unused, varying
 from kernels.solvers.budget import Budget
 from kernels.solvers.panels import first_doubling_scale, panels_for
 from kernels.solvers.quadrature import QuadratureSolution
+
+_USES: Uses = {"distance_to_limits": {"ceiling": ("linear", "log_distance", "level")}}
 
 
 class ReturnsLaw(Model):
@@ -68,6 +70,9 @@ class ReturnsLaw(Model):
 
     def ceiling(self, parameters: Mapping[str, jax.Array], options: Options) -> jax.Array | None:
         return None if options["ceiling"] == "constant" else parameters["distance_to_limits"]
+
+    def check_given(self, options: Options, given: Bounds) -> None:
+        refuse_unused(_USES, options, varying(given))
 
     def check(self, options: Options, bounds: Bounds) -> None:
         super().check(options, bounds)

@@ -218,7 +218,7 @@ class Cluster:
     def _joined(self, worker: Worker, answer: Mapping[str, Any]) -> None:
         worker.kind = answer["kind"]
         if self._processes is not None:
-            self._processes.joined(answer["pid"])
+            self._processes.joined()
         ours = metadata.version("siesweep")
         if answer["siesweep"] != ours:
             self._refuse(worker, f"it has siesweep {answer['siesweep']}, not {ours}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,15 @@ def use_compilation_cache() -> Path:
 def compiling(fingerprint: str) -> Iterator[None]:
     """Held while the programs of one sweep are compiled, by one process of those that share the cache."""
     folder = use_compilation_cache()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / f"siesweep-{fingerprint[:16]}.lock").open("a+b")
-    except OSError:
-        # A cache that cannot be written is none.
-        yield
-        return
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((folder / f"siesweep-{fingerprint[:16]}.lock").open("a+b"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:
+            # A cache that cannot be written is none; where files cannot be locked, each process compiles for itself.
+            yield
+            return
         lock.seek(0)
         if lock.read():
             began = Path(lock.name).stat().st_mtime

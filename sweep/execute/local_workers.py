@@ -70,7 +70,7 @@ class Processes:
             self._announce(f"worker {number} ended ({how}); another is started")
             self._running[number] = self._started(number)
 
-    def joined(self, process: int) -> None:
+    def joined(self) -> None:
         """A worker has come so far as to take the job."""
         self._stillborn = 0
 

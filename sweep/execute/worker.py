@@ -6,7 +6,6 @@ A worker computes one tile and writes another beside it, in two threads. It may 
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -58,7 +57,9 @@ _LOCK = threading.Lock()
 
 def join(token: str, job: Job) -> dict[str, Any]:
     """Take a job. Ends an earlier one on the same store first, whose coordinator was killed: no two may write."""
-    for held in [each for each in _HELD.values() if each.address == job.address]:
+    with _LOCK:
+        earlier = [each for each in _HELD.values() if each.address == job.address]
+    for held in earlier:
         held.ended = True
         while held.busy:
             time.sleep(0.01)
@@ -68,7 +69,7 @@ def join(token: str, job: Job) -> dict[str, Any]:
             # Of a coordinator that was killed; where it lives, the worker is asked to join again.
             del _HELD[old]
         _HELD[token] = held
-    return {"kind": kind_of(held.device), "siesweep": metadata.version("siesweep"), "pid": os.getpid(), "devices": jax.local_device_count()}
+    return {"kind": kind_of(held.device), "siesweep": metadata.version("siesweep"), "devices": jax.local_device_count()}
 
 
 def warm(token: str) -> None:
@@ -96,7 +97,8 @@ def receipt_of(token: str, tile: Tile) -> Receipt | str | None:
 
 async def leave(token: str) -> None:
     """Drop a job; returns when nothing is being written for it any more."""
-    held = _HELD.pop(token, None)
+    with _LOCK:
+        held = _HELD.pop(token, None)
     if held is not None:
         held.ended = True
         while held.busy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote
 
 from sweep.places.folder import Folder
 from sweep.places.place import VERSIONED, Busy, Journal, Place, PlaceError
@@ -20,7 +21,10 @@ def place_of(address: str | Path) -> Place:
     if "://" not in text:
         return Folder(Path(text))
     if text.startswith("file://"):
-        return Folder(Path(text.removeprefix("file://")))
+        host, slash, path = text.removeprefix("file://").partition("/")
+        if host not in ("", "localhost") or not path:
+            raise PlaceError(f"{text}: no folder of this machine; write file:///PATH, or the path alone")
+        return Folder(Path(unquote(slash + path)))
     from sweep.places.bucket import Bucket
 
     return Bucket(text)

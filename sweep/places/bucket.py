@@ -135,12 +135,13 @@ class Bucket(Place):
             return sorted(item["path"] for batch in self._obstore.list(self.objects, start) for item in batch)
 
     def _lease_of(self, launcher: str) -> tuple[dict[str, Any], float, str]:
-        """What a lease says, the seconds since it was renewed (by the object store's clock and ours), and its tag."""
-        try:
-            found = self._obstore.get(self.objects, f"{LEDGER}/{launcher}.lease")
-            content = json.loads(bytes(found.bytes()))
-        except (FileNotFoundError, self._obstore.exceptions.NotFoundError, ValueError):
-            return {}, float("inf"), ""
+        """What a lease says, the seconds since it was renewed (by the object store's clock and ours), and its tag. Raises PlaceError."""
+        with self._told():
+            try:
+                found = self._obstore.get(self.objects, f"{LEDGER}/{launcher}.lease")
+                content = json.loads(bytes(found.bytes()))
+            except (FileNotFoundError, self._obstore.exceptions.NotFoundError, ValueError):
+                return {}, float("inf"), ""
         age = (datetime.now(UTC) - found.meta["last_modified"]).total_seconds()
         return content, age, found.meta["e_tag"] or ""
 

@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,6 +21,8 @@ from sweep.places.place import HEAD, LEDGER, WHOLE, Busy, Journal, Place
 
 _JOURNAL = ".jsonl"
 _SYNCS_AT_ONCE = 8
+_PATIENCE = 0.3
+"""Seconds for which a launcher tries to lock its journal: who asks for the launchers at work locks each for a moment."""
 
 
 class Folder(Place):
@@ -27,7 +30,11 @@ class Folder(Place):
 
     def __init__(self, path: Path) -> None:
         self.path: Path = path
-        self.address, self.title = str(path), path.stem
+        self.address = str(path)
+        # Only this ending says what it is: r1.2 and r1.4 are two names.
+        self.title = path.absolute().name.removesuffix(".zarr")
+        self._entered: set[Path] = set()
+        """Folders of the store whose entries in the ones above are on the disk."""
 
     @property
     def opening(self) -> str:
@@ -84,10 +91,14 @@ class Folder(Place):
 
     def settle(self, names: Iterable[str], release: bool = False) -> None:
         files = [self.path / name for name in names]
-        # A file that was renamed into its folder is there for good only when the folder is.
+        # A file is there for good only when its folder says so, and that only when the one above does; but each is new only once.
+        folders = {file.parent for file in files}
+        within = {above for each in folders for above in (each, *each.parents) if self.path in above.parents}
+        new = {each for each in within if each not in self._entered}
         with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
             list(pool.map(partial(_fsync, release=release), files))
-            list(pool.map(_fsync, {file.parent for file in files}))
+            list(pool.map(_fsync, folders | {each.parent for each in new}))
+        self._entered.update(new)
 
     def journals(self) -> dict[str, bytes]:
         files = sorted((self.path / LEDGER).glob(f"*{_JOURNAL}"))
@@ -101,8 +112,11 @@ class Folder(Place):
             if not _lock(lock, fcntl.LOCK_EX if launcher == WHOLE else fcntl.LOCK_SH):
                 raise Busy((self.running() or [WHOLE])[0])
             file = stack.enter_context((self.path / LEDGER / f"{launcher}{_JOURNAL}").open("a+b"))
-            if not _lock(file, fcntl.LOCK_EX):
-                raise Busy(launcher)
+            until = time.monotonic() + _PATIENCE
+            while not _lock(file, fcntl.LOCK_EX):
+                if time.monotonic() > until:
+                    raise Busy(launcher)
+                time.sleep(0.01)
             file.seek(0)
             # A crash may have torn the last line; cut it, so that the next one begins where a line begins.
             file.truncate(file.read().rfind(b"\n") + 1)

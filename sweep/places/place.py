@@ -50,7 +50,7 @@ class Place(ABC):
     objects: Any = None
     """The object store below the address, for a place that lies in one."""
     title: str
-    """The last part of the address, without its ending."""
+    """The last part of the address, without the ending .zarr."""
     path: Path | None = None
     """The folder, for a place that is one."""
     one_writer = False

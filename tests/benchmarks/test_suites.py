@@ -56,6 +56,8 @@ def test_a_suite_runs_in_small_mode(suite):
         assert len(ratios) == 7
         # All contenders reach the matched error, so that no ratio is withheld.
         assert all(row["ratio"] is not None for row in ratios), ratios
+    if suite == "pipeline":
+        assert [row["figure"] for row in record["tables"][0]["rows"]][-1].endswith("of a finished sweep of 64 tiles")
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="an accelerator")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import sys
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -103,3 +107,34 @@ def test_cells():
 def test_an_unknown_suite_is_refused_by_name(capsys):
     assert benchmarks.main("kernel", None) == 2
     assert "'kernel'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["records.json", "records"])
+def test_a_record_is_kept_as_soon_as_its_suite_is_done(place, tmp_path, monkeypatch, capsys):
+    path, kept = tmp_path / place, []
+
+    def interrupted(small):
+        kept.extend(read(path if path.is_file() else path / "memory.json"))
+        raise KeyboardInterrupt
+
+    suites = {"memory": lambda small: RECORD, "missing": None, "interrupted": interrupted}
+    monkeypatch.setattr(benchmarks, "SUITES", tuple(suites))
+    for name, measure in suites.items():
+        # A module that stands for None cannot be imported.
+        monkeypatch.setitem(sys.modules, f"benchmarks.suites.{name}", measure and SimpleNamespace(measure=measure))
+    with pytest.raises(KeyboardInterrupt):
+        benchmarks.main(None, path)
+    assert kept == ["memory"]
+    assert "the suite 'missing' needs benchmarks.suites.missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["records.json", "-"])
+def test_suites_go_on_past_one_that_lacks_a_module(place, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(benchmarks, "SUITES", ("missing", "memory"))
+    monkeypatch.setitem(sys.modules, "benchmarks.suites.missing", None)
+    monkeypatch.setitem(sys.modules, "benchmarks.suites.memory", SimpleNamespace(measure=lambda small: RECORD))
+    assert benchmarks.main(None, Path(place)) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("benchmarks: the suite 'missing' needs benchmarks.suites.missing: pip install")
+    assert list(json.loads(told.out if place == "-" else Path(place).read_text(encoding="utf-8"))) == ["memory"]

@@ -139,6 +139,22 @@ def test_the_lease_of_a_dead_process_of_this_machine_is_taken_over_at_once(place
     assert place.running() == []
 
 
+def test_a_lease_that_cannot_be_read_is_told_with_the_address(place, monkeypatch):
+    leave_lease(place, "pid 71 on another-host")
+    get = place._obstore.get
+
+    def refused(objects, name):
+        if name.endswith(".lease"):
+            raise place._obstore.exceptions.PermissionDeniedError("access denied")
+        return get(objects, name)
+
+    monkeypatch.setattr(place._obstore, "get", refused)
+    with pytest.raises(PlaceError, match=f"{place.address}: access denied"):
+        place.running()
+    with pytest.raises(PlaceError, match=f"{place.address}: access denied"), ledger.hold(place):
+        pass
+
+
 def test_a_launcher_that_lost_its_lease_writes_no_more(place, monkeypatch):
     monkeypatch.setattr(bucket, "LEASE_SECONDS", 0.6)
 

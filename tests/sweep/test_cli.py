@@ -186,6 +186,15 @@ def test_an_error_beyond_the_tolerance_shows_the_results_each_time(place):
         assert "exceeds the tolerance 1e-12" in result.stderr.splitlines()[-1]
 
 
+def test_an_error_beyond_the_tolerance_is_told_although_another_has_begun_to_extend_the_cube(done, monkeypatch):
+    def begin_to_extend(*_, **__):
+        CubeStore(Folder(done / "results" / "plain.zarr")).set_attributes({"complete": False})
+        raise coordinator.ToleranceError("the numerical error 1 exceeds the tolerance 1e-4")
+
+    monkeypatch.setattr(coordinator, "run", begin_to_extend)
+    assert_refused(siesweep("run", "plain.toml"), 1, "the numerical error 1 exceeds the tolerance 1e-4")
+
+
 @pytest.mark.slow
 def test_a_disagreement_is_marked_and_no_error(done):
     number = "published.date_of_doubling_3={value = 1000.0, tolerance = 0.1, place = 'table 1'}"
@@ -215,8 +224,8 @@ BAD = [
     (["--set", "model.boost=code"], ["[model] boost"]),
     (["--set", "sweep.model=toy"], ["[sweep] model", "did you mean toy_model?"]),
     (["--set", "store.trajectories_every=100"], ["[store] trajectories_every = 100", "not a power of two", "use 64 or 128"]),
-    (["--set", "horizon"], ["--set", "not KEY=VALUE"]),
-    (["--set", "=3"], ["--set", "not KEY=VALUE"]),
+    (["--set", "horizon"], ["--set horizon: not KEY=VALUE"]),
+    (["--set", "=3"], ["--set =3: not KEY=VALUE"]),
 ]
 
 
@@ -248,6 +257,12 @@ def test_unknown_options_and_commands(place):
         assert result.exit_code == 2
         assert "Traceback" not in result.output
     assert [path.name for path in place.iterdir()] == ["plain.toml"]
+
+
+def test_the_module_is_the_command(place):
+    ran = subprocess.run([sys.executable, "-m", "sweep.cli", "plan", "nothing.toml"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("siesweep: nothing.toml: no such file")
 
 
 def test_another_sweep_in_the_store(done, computed):

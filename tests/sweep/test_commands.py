@@ -91,7 +91,7 @@ def test_extend_needs_the_cube_alone(folder, computed):
     sweep.run(plain(draws=1300), folder / "fresh.zarr", workers=1)
     assert_same_bits(folder / "plain.zarr", folder / "fresh.zarr")
     done = invoke("extend", "plain.zarr", "--draws", "1000", code=2)
-    assert "holds 1300 draws already" in done.stderr
+    assert done.stderr.startswith("siesweep: plain.zarr: [sweep] draws = 1000: the store holds 1300 draws already")
 
 
 def test_report_prints_what_the_run_printed_and_draws_the_figure(folder, computed):
@@ -146,6 +146,16 @@ def test_replay_prints_and_plots(folder):
     assert "doublings of software" in done.stdout
     assert (folder / "path.png").read_bytes().startswith(b"\x89PNG")
     assert "the sweep has 1,024 trajectories" in invoke("replay", "plain.zarr", "--index", "1024", code=2).stderr
+
+
+def test_replay_of_what_is_not_stored_yet_compares_nothing(folder):
+    store = folder / "plain.zarr"
+    rewrite(store, [record for record in records(store) if record.get("tile") != "/3" and "finished" not in record])
+    done = invoke("replay", "plain.zarr", "--index", "1000")
+    assert "it is not stored in the cube yet, so there is nothing to compare it with" in done.stdout
+    assert "DIFFERS" not in done.stdout
+    assert "in the cube " not in done.stdout.partition("outcomes")[2].partition("it is not")[0]
+    assert "the same bits" in invoke("replay", "plain.zarr", "--index", "5").stdout
 
 
 @pytest.mark.slow

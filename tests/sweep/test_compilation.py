@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -76,3 +77,13 @@ def test_a_cache_that_cannot_be_written_is_none(tmp_path, cache):
     jax.config.update("jax_compilation_cache_dir", str(tmp_path / "file" / "folder"))
     with compiling(FINGERPRINT):
         pass
+
+
+def test_a_cache_that_cannot_be_locked_is_none(cache, monkeypatch):
+    def refuse(file, kind):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with compiling(FINGERPRINT):
+        pass
+    assert lock_of(cache).read_bytes() == b""

@@ -263,7 +263,7 @@ def test_an_interrupted_extension_goes_on(toy_store, tmp_path, computed):
 def test_fewer_draws_than_stored_are_refused(plain_store, computed):
     before = contents(plain_store)
     with pytest.raises(
-        SpecError, match=r"\[sweep\] draws = 1000: .*plain\.zarr holds 1024 draws already.*use draws = 1024 or more"
+        SpecError, match=r"plain\.zarr: \[sweep\] draws = 1000: the store holds 1024 draws already.*use draws = 1024 or more"
     ) as caught:
         sweep.run(plain(draws=1000), plain_store)
     assert caught.value.key == "sweep.draws"
@@ -523,3 +523,22 @@ def test_progress_counts_what_this_call_did(tmp_path):
     assert [state.fresh_trajectories for state in states] == [256, 512, 768, 1024]
     assert all(0 < state.rate == state.fresh_trajectories / state.seconds for state in states)
     assert states[-1].worst_error == sweep.open_cube(tmp_path / "plain.zarr").attrs["numerical_error"]
+
+
+WRONG_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
+    ({"executor": "dusk"}, r'\[executor\] = "dusk": no such executor\. Fix: did you mean dask\?'),
+    ({"executor": "inline", "scheduler": "tcp://127.0.0.1:1"}, r'\[executor\] = "inline": a scheduler is given, which is dask\'s'),
+    ({"workers": 0}, r"\[workers\] = 0: not a number of workers\. Fix: give 1 or more"),
+    ({"workers": 1.5}, r"\[workers\] = 1\.5: not a number of workers"),
+    ({"shard": (0, 4)}, r"\[shard\] = \[0, 4\]: not a share\. Fix: give \(k, n\) with k from 1 to n"),
+    ({"shard": (5, 4)}, r"\[shard\] = \[5, 4\]: not a share"),
+    ({"shard": (1, 2, 3)}, r"\[shard\] = \[1, 2, 3\]: not a share"),
+    ({"shard": "1/4"}, r'\[shard\] = "1/4": not a share'),
+]
+
+
+@pytest.mark.parametrize(("how", "told"), WRONG_ARGUMENTS)
+def test_arguments_that_cannot_be_are_refused_before_any_work(how, told, tmp_path):
+    with pytest.raises(SpecError, match=r"^sweep\.run: " + told):
+        sweep.run(plain(), tmp_path / "plain.zarr", **how)
+    assert not list(tmp_path.iterdir())

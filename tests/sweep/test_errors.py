@@ -1,10 +1,10 @@
-"""Errors of libraries in one line, as our messages quote them."""
+"""Errors of libraries in one line, as our messages quote them, and names that were meant."""
 
 from __future__ import annotations
 
 import pytest
 
-from sweep.errors import in_one_line
+from sweep.errors import in_one_line, near
 
 CALLBACK = """INTERNAL: CpuCallback error calling callback: Traceback (most recent call last):
   File "model.py", line 2, in solve
@@ -28,3 +28,16 @@ OF_RUST = """  x the repository doesn't exist
 )
 def test_an_error_in_one_line(text, line):
     assert in_one_line(RuntimeError(text)) == line
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "told"),
+    [
+        ("MYMODEL", ["MyModel"], "did you mean MyModel? models: MyModel"),
+        ("retruns", ["returns", "horizon"], "did you mean returns? models: returns, horizon"),
+        ("x", ["returns"], "models: returns"),
+        ("x", [], "remove it; models: none"),
+    ],
+)
+def test_the_name_that_was_meant_is_one_that_there_is(name, allowed, told):
+    assert near(name, allowed, "models") == told

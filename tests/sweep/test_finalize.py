@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.finalize import write_partial_statistics, write_statistics
+from sweep.finalize import MEASURED, write_partial_statistics, write_statistics
 from sweep.layout import statistics_names
 from sweep.plan import TilePolicy, make_plan
 from sweep.store import StoreError
@@ -167,6 +167,7 @@ def test_what_is_measured_is_of_the_whole_sweep():
     assert measured["failed_trajectories"] == held["failed"].sum()
     assert measured["cut_off_trajectories"] == held["cut_off"].sum()
     assert measured["audited_trajectories"] == held["audited"].sum()
+    assert measured.keys() == set(MEASURED)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -146,6 +148,20 @@ def test_one_writer_at_a_time(place):
     with hold(place) as second:
         second.append(receipt("/1"))
     assert tiles(place) == ["/0", "/1"]
+
+
+def test_who_looks_in_that_moment_keeps_no_launcher_out(place):
+    with hold(place):
+        pass
+    with journal(place.path).open("rb") as looked_at:
+        # As `running` does, for a moment.
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        gone = threading.Timer(0.05, fcntl.flock, (looked_at, fcntl.LOCK_UN))
+        gone.start()
+        with hold(place) as ledger:
+            ledger.append(receipt("/0"))
+        gone.join()
+    assert tiles(place) == ["/0"]
 
 
 def test_shards_write_beside_each_other_and_beside_nobody_else(place):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ import sweep
 from sweep import ledger
 from sweep.coordinator import Interrupted, RunError
 from sweep.cube import CubeError
-from sweep.places import place_of
+from sweep.places import Folder, PlaceError, folder, place_of
 from sweep.verify import verify
 from tests.sweep.studies import assert_same_cubes, plain
 
@@ -73,3 +74,39 @@ def test_a_second_launcher_is_refused(address):
 
     sweep.run(plain(), address, workers=1, progress=launch_another)
     assert len(refused) == 4
+
+
+def test_a_folder_is_synced_once_with_the_one_above(tmp_path, monkeypatch):
+    place, synced, fsync = Folder(tmp_path / "plain.zarr"), [], folder._fsync
+
+    def settled(name):
+        (place.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (place.path / name).touch()
+        synced.clear()
+        place.settle([name])
+        return sorted(str(path.relative_to(place.path)) for path in synced)
+
+    monkeypatch.setattr(folder, "_fsync", lambda path, release=False: (synced.append(path), fsync(path, release)))
+    assert settled("x/c/0/0") == [".", "x", "x/c", "x/c/0", "x/c/0/0"]
+    assert settled("x/c/0/1") == ["x/c/0", "x/c/0/1"]
+    assert settled("x/c/1/0") == ["x/c", "x/c/1", "x/c/1/0"]
+    assert settled("zarr.json") == [".", "zarr.json"]
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("file:///tmp/a.zarr", "/tmp/a.zarr"),
+        ("file://localhost/tmp/a.zarr", "/tmp/a.zarr"),
+        ("file:///tmp/two%20words.zarr", "/tmp/two words.zarr"),
+        ("/tmp/two%20words.zarr", "/tmp/two%20words.zarr"),
+    ],
+)
+def test_the_folder_that_an_address_names(address, path):
+    assert place_of(address).path == Path(path)
+
+
+@pytest.mark.parametrize("address", ["file://host/tmp/a.zarr", "file://results/a.zarr", "file://", "file:///"])
+def test_an_address_of_no_folder_here_is_refused(address):
+    with pytest.raises(PlaceError, match=r"no folder of this machine; write file:///PATH, or the path alone"):
+        place_of(address)

@@ -53,7 +53,7 @@ KIND = {"jaxlib": "1", "device": "cpu:x86_64"}
 
 
 def joined(kind=KIND, version=None):
-    return {"kind": kind, "siesweep": version or cluster.metadata.version("siesweep"), "pid": 1, "devices": 1}
+    return {"kind": kind, "siesweep": version or cluster.metadata.version("siesweep"), "devices": 1}
 
 
 def tiles(count):

@@ -118,10 +118,26 @@ def test_sweeps_with_axes(drawn, cube_of_three, case):
     cube = cube_of_three.isel(place)
     axes = {name: {"values": cube[name].values.tolist()} for name, taken in place.items() if not isinstance(taken, int)}
     panels = drawn(plain(axes=axes, outcomes__regime=True).replace(changes), cube)
-    assert len(panels) == {"lines": 1, "one p": 1, "a map": 4, "three": 4}[case[:5]] - {
+    assert len(panels) == {"lines": 2, "one p": 2, "a map": 4, "three": 4}[case[:5]] - {
+        "lines without means": 1,
+        "lines of nothing": 1,
         "a map of nothing": 4,
         "a map without medians": 2,
     }.get(case, 0)
+
+
+def test_lines_share_a_panel_where_they_share_a_unit(drawn, tmp_path):
+    outcomes = {"doublings": [2, 3], "times": [6], "regime": True}
+    axes = {"paper_growth_factor": {"values": [1.5, 2]}}
+    spec = plain(draws=64, axes=axes, outcomes=outcomes, store__draws="none")
+    panels = drawn(spec, sweep.run(spec, tmp_path / "cube.zarr", workers=1))
+    shown = {panel.get_ylabel(): panel.get_legend_handles_labels()[1] for panel in panels}
+    assert shown == {
+        "probability": ["explosion", "exponential", "fizzle", "reached ceiling"],
+        "months": ["date of doubling 2", "date of doubling 3"],
+        "doublings": ["doublings made by month 6"],
+    }
+    assert [panel.get_xlabel() for panel in panels] == ["", "", "paper growth factor (×)"]
 
 
 def test_a_map_where_nothing_is_reached(drawn, cube_of_three):

@@ -13,8 +13,8 @@ import xarray as xr
 
 import sweep
 from sweep import results
-from sweep.places import Folder
-from sweep.printing import show_results
+from sweep.places import Folder, place_of
+from sweep.printing import figure_of, show_results
 from sweep.published import PublishedNumber
 from sweep.results import Row, ranges, rows
 from tests.sweep.studies import PLAIN, plain, toy
@@ -77,8 +77,8 @@ def test_results_are_printed_without_what_takes_long_to_import(plain_store):
 import sys
 from pathlib import Path
 import sweep
-from sweep.places import Folder
-from sweep.printing import show_results
+from sweep.places import Folder, place_of
+from sweep.printing import figure_of, show_results
 from sweep.spec import loads
 store = Path({str(plain_store)!r})
 # The cube's own metadata stands for a figure that is not older than it, and is not drawn again.
@@ -222,3 +222,23 @@ def test_a_figure_is_drawn_once(study, plain_store, tmp_path, monkeypatch):
         stamp = figure.stat().st_mtime_ns
         monkeypatch.setattr("sweep.plots.save_figure", lambda *_: pytest.fail("drawn again"))
     assert figure.stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize(
+    ("address", "figure"),
+    [
+        ("results/a.zarr", "results/a.png"),
+        ("results/a", "results/a.png"),
+        ("results/r1.2", "results/r1.2.png"),
+        ("results/r1.4", "results/r1.4.png"),
+        ("results/r1.4.zarr", "results/r1.4.png"),
+        ("icechunk+results/r1.2", "results/r1.2.png"),
+        ("s3://bucket/studies/r1.2", "results/r1.2.png"),
+        (".", "../here.png"),
+    ],
+)
+def test_every_store_has_a_figure_of_its_own(address, figure, tmp_path, monkeypatch):
+    pytest.importorskip({"icechunk": "icechunk", "s3": "obstore"}.get(address.partition("+" if "+" in address else ":")[0], "sweep"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert figure_of(place_of(address)).absolute() == (tmp_path / "here" / figure).resolve()

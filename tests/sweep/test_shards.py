@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -14,8 +15,9 @@ import pytest
 import sweep
 from sweep import coordinator, ledger
 from sweep.coordinator import Interrupted, RunError, merge
-from sweep.finalize import write_statistics
+from sweep.finalize import MEASURED, write_statistics
 from sweep.places import Folder
+from sweep.store import CubeStore
 from tests.sweep.studies import TOY, assert_same_bits, plain, receipts, shards_without_a_last, toy
 
 
@@ -94,6 +96,15 @@ def test_shards_extend_together(tmp_path, computed):
     assert len(computed) == len(set(computed)) == 4
     sweep.run(plain(draws=2000), once, workers=1)
     assert_same_bits(store, once)
+
+
+def test_an_excess_of_the_draws_before_does_not_stop_the_shards_that_extend_them(plain_store, tmp_path):
+    store = shutil.copytree(plain_store, tmp_path / "plain.zarr")
+    CubeStore(Folder(store)).set_attributes({"numerical_error": 1.0})
+    cube = sweep.run(plain(draws=2000), store, workers=1, shard=(1, 2))
+    assert not cube.attrs["complete"]
+    assert not cube.attrs.keys() & set(MEASURED)
+    assert sweep.run(plain(draws=2000), store, workers=1, shard=(2, 2)).attrs["numerical_error"] < plain().tolerance
 
 
 @pytest.mark.slow

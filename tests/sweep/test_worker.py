@@ -49,3 +49,19 @@ def test_jobs_whose_coordinators_were_killed_are_dropped(job, tmp_path):
         store = shutil.copytree(job.address, tmp_path / f"{number}.zarr")
         worker.join(str(number), replace(job, address=str(store)))
     assert list(worker._HELD) == [str(number) for number in range(worker._MOST_HELD, 2 * worker._MOST_HELD)]
+
+
+def test_jobs_are_looked_through_by_one_thread_at_a_time(job, monkeypatch):
+    class Guarded(dict):
+        def values(self):
+            assert worker._LOCK.locked()
+            return super().values()
+
+        def pop(self, *arguments):
+            assert worker._LOCK.locked()
+            return super().pop(*arguments)
+
+    monkeypatch.setattr(worker, "_HELD", Guarded())
+    worker.join("one", job)
+    asyncio.run(worker.leave("one"))
+    assert not worker._HELD

@@ -21,7 +21,6 @@ NAME = "davidson_houlden_2025"
 FAST = {"initial_returns_to_software_rnd": 2.4}
 SINGLE: dict[str, Any] = {"initial_doubling_convention": "single"}
 PARAMETERS = ("initial_speedup", "initial_returns_to_software_rnd", "distance_to_effective_limits", "parallel_labour_exponent")
-SWITCHES = ("initial_doubling_convention", "retraining", "boost", "constant_returns")
 COMBINATIONS = tuple(itertools.product(("multi", "single"), ("none", "paper", "code"), ("none", "code", "paper_linear"), (False, True)))
 
 with (Path(__file__).parents[2] / "published" / "davidson_houlden_2025.csv").open(encoding="utf-8") as file:

@@ -505,10 +505,15 @@ UNUSED: list[Any] = [
 
 
 @pytest.mark.parametrize(("options", "name", "fix"), UNUSED, ids=[name for _, name, _ in UNUSED])
-def test_a_parameter_that_the_options_do_not_use_is_refused(options: Any, name: Any, fix: Any) -> None:
+def test_a_parameter_that_varies_and_that_the_options_do_not_use_is_refused(options: Any, name: Any, fix: Any) -> None:
     model = models.get(NAME)
     (default,) = (parameter.default for parameter in model.parameters if parameter.name == name)
     with pytest.raises(ModelError) as fault:
-        model.check_given(model.resolve_options(options), {name: (float(default), float(default))})
+        model.check_given(model.resolve_options(options), {name: (float(default), float(default) + 1)})
     assert fault.value.key == name
     assert fault.value.fix == f"remove it, or {fix}"
+
+
+def test_a_number_that_the_options_do_not_use_does_no_harm() -> None:
+    model = models.get(NAME)
+    model.check_given(model.resolve_options({}), {"pace_cap": (2.0, 2.0), "distance_to_limits": (9.0, 9.0)})
