@@ -2,13 +2,14 @@
 
 from functools import cache
 
+from kernels.labels import Label
 from kernels.models.davidson_houlden_2025 import DavidsonHoulden2025
 from kernels.models.growth_law import GrowthLaw
 from kernels.models.model import PATH, Bounds, Budget, Model, ModelError, Option, Options, Parameter
 from kernels.models.returns_law import ReturnsLaw
 from kernels.models.toy_model import ToyModel
 
-__all__ = ["PATH", "Bounds", "Budget", "Model", "ModelError", "Option", "Options", "Parameter", "get", "names"]
+__all__ = ["PATH", "Bounds", "Budget", "Label", "Model", "ModelError", "Option", "Options", "Parameter", "get", "names"]
 
 
 @cache

@@ -238,7 +238,7 @@ CASES = [
     ("window named as a drawn parameter", tables(outcomes__windows=[window(name="returns")]), "outcomes.windows[0].name", '"returns"', "of its own"),
     ("window named as a fixed parameter", tables(outcomes__windows=[window(name="horizon")]), "outcomes.windows[0].name", '"horizon"', "of its own"),
     ("window named as a default", tables(outcomes__windows=[window(name="distance_to_limits")]), "outcomes.windows[0].name", '"distance_to_limits"', "of its own"),
-    ("window named as an axis", tables(axes__distance_to_limits={"values": [8, 9]}, outcomes__windows=[window(name="distance_to_limits")]), "outcomes.windows[0].name", '"distance_to_limits"', "of its own"),
+    ("window named as an axis", tables(axes__initial_doubling_time={"values": [1, 2]}, outcomes__windows=[window(name="initial_doubling_time")]), "outcomes.windows[0].name", '"initial_doubling_time"', "of its own"),
     ("window named as a dimension", tables(outcomes__windows=[window(months=6), window(name="draw")]), "outcomes.windows[1].name", '"draw"', "of its own"),
     ("warning that falls", tables(outcomes__warning={"from": 10, "to": 2}), "outcomes.warning", "{ from = 10, to = 2 }", "from below to"),
     ("warning without an end", tables(outcomes__warning={"from": 2}), "outcomes.warning.to", None, "add to"),

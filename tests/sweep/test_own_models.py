@@ -368,13 +368,13 @@ def test_what_the_model_refuses_is_told_by_its_key(place):
 PARAMETER = 'Parameter("explosion", "x", "–", 1.0, 0.0, 2.0, "another")'
 NAMED_AS_ANOTHER = {
     "a parameter of mine has the name of an outcome, explosion": f"    parameters = (*ToyModel.parameters, {PARAMETER})\n",
-    "a dimension of cubes has the name of an outcome, quantile": '    def diagnostic_names(self, options):\n        return ("quantile",)\n',
+    "a dimension of cubes has the name of an outcome, quantile": '    def diagnostic_labels(self, options):\n        return (Label("quantile", "a quantile"),)\n',
 }
 
 
 @pytest.mark.parametrize("problem", NAMED_AS_ANOTHER)
 def test_an_outcome_that_has_the_name_of_something_else_in_the_cube(place, problem):
-    (place / "mine.py").write_text("from kernels.models import Parameter\n" + MINE + NAMED_AS_ANOTHER[problem])
+    (place / "mine.py").write_text("from kernels.models import Label, Parameter\n" + MINE + NAMED_AS_ANOTHER[problem])
     with pytest.raises(SpecError, match=rf"\[outcomes\].*: {problem}\. Fix: give it another name in the model"):
         load(place / "plain.toml", {"outcomes.regime": True, "outcomes.diagnostics": True})
 
