@@ -279,8 +279,11 @@ class Study:
         return jax.tree.map(lambda row: jnp.full(row.shape, jnp.inf, row.dtype), jax.eval_shape(rows, inputs))
 
     def trajectories(self, parameters: Mapping[str, jax.Array], times: tuple[float, ...]) -> jax.Array:
-        """Doublings made by each time, shape (times, lanes)."""
-        return self.model.solve(parameters, self.options, self.work_here).levels(times)[0]
+        """Doublings made by each time, shape (times, lanes); NaN beyond a trajectory's own horizon, and where it failed."""
+        solution = self.model.solve(parameters, self.options, self.work_here)
+        made = solution.levels(times)[0]
+        is_followed = (jnp.asarray(times, made.dtype)[:, None] <= solution.horizon) & ~solution.failed
+        return jnp.where(is_followed, made, jnp.nan)
 
     def audit(self, drawn: Mapping[str, jax.Array], flags: jax.Array, numbers: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The error of outcomes, in `Rows`, of trajectories with these `inputs`, as the working precision drew them, each (lanes,).

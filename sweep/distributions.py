@@ -115,6 +115,10 @@ ParameterValue = Annotated[
 """What a parameter may be: a number or a distribution."""
 
 
+_LEAST_DRAWN = 1e-30
+"""Above what float32 takes for 0."""
+
+
 def is_continuous(distribution: Distribution) -> bool:
     """Whether no single value has a probability of its own."""
     if isinstance(distribution, sampling.Mixture):
@@ -135,6 +139,17 @@ def attains_low(distribution: Distribution) -> bool:
     if isinstance(distribution, sampling.Shifted):
         return attains_low(distribution.distribution)
     return not isinstance(distribution, (sampling.Normal, sampling.LogNormal))
+
+
+def stays_above_low(distribution: Distribution, lowest: float) -> bool:
+    """Whether no draw is the low end of the support itself, though they come near; `lowest` is the probability of the lowest of them.
+
+    Only of 0 can that be said, near which numbers are so dense that none is rounded to it, and only where a quantile is not a difference.
+    """
+    rises = isinstance(distribution, (sampling.Uniform, sampling.Beta)) or (
+        isinstance(distribution, sampling.Triangular) and distribution.mode > distribution.low
+    )
+    return rises and distribution.support[0] == 0 and distribution.host_quantile(lowest) > _LEAST_DRAWN
 
 
 def _mixed(parts: tuple[ComponentTable, ...], evidence: Found) -> Distribution | float:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kernels.models import Parameter
+from kernels.models import Model, Options, Parameter
 from kernels.sampling import Distribution
 from sweep.axes import Axis
-from sweep.distributions import attains_low
+from sweep.distributions import attains_low, stays_above_low
 
 _UNBOUNDED = 1e-6
 """The quantile that stands for an end of a support that draws do not come near."""
@@ -28,6 +28,14 @@ class Known:
     parameters: Mapping[str, Distribution | float]
     axes: Mapping[str, Axis]
     defaults: Mapping[str, float | str]
+    above_zero: frozenset[str] = frozenset()
+    """The parameters that can have any number above 0 but not 0 itself."""
+
+    @staticmethod
+    def of(model: Model, options: Options, parameters: Mapping[str, Distribution | float], axes: Mapping[str, Axis]) -> Known:
+        """What is known of a model's parameters under these options."""
+        above_zero = frozenset(parameter.name for parameter in model.parameters if parameter.low_open and parameter.low == 0)
+        return Known(parameters, axes, model.defaults(options), above_zero)
 
     def fixed(self) -> dict[str, float]:
         """The parameters that have one value: given as numbers, left at their defaults, or taking the value of such a one."""
@@ -41,7 +49,7 @@ class Known:
 
     def bounds(self) -> Bounds:
         """The lowest and highest value of every parameter; for an end that draws do not come near, the 1e-6 or 1 − 1e-6 quantile."""
-        return {name: _between(self._source(name)) for name in self.defaults}
+        return {name: _between(self._source(name), name in self.above_zero) for name in self.defaults}
 
     def _is_given(self, name: str) -> bool:
         return name in self.parameters or name in self.axes
@@ -65,23 +73,26 @@ def end_of_defaults(name: str, held: Mapping[str, object]) -> str:
 
 def beyond(distribution: Distribution, parameter: Parameter) -> float | None:
     """A value that may be drawn but that the parameter cannot have, or None."""
-    return next((end for end in _ends(distribution, _FARTHEST) if not parameter.contains(end)), None)
+    above_zero = parameter.low_open and parameter.low == 0
+    return next((end for end in _ends(distribution, _FARTHEST, above_zero) if not parameter.contains(end)), None)
 
 
-def _between(source: Distribution | Axis | float) -> tuple[float, float]:
+def _between(source: Distribution | Axis | float, above_zero: bool) -> tuple[float, float]:
     if isinstance(source, Distribution):
-        return _ends(source, _UNBOUNDED)
+        return _ends(source, _UNBOUNDED, above_zero)
     if isinstance(source, Axis):
         return min(source.values), max(source.values)
     return source, source
 
 
-def _ends(distribution: Distribution, probability: float) -> tuple[float, float]:
-    """The support, with the quantile of `probability` for an end that draws do not come near, be it infinite or a lognormal's 0."""
+def _ends(distribution: Distribution, probability: float, above_zero: bool) -> tuple[float, float]:
+    """The support, with the quantile of `probability` for an end that draws do not come near, be it infinite or a lognormal's 0, and for
+    a 0 that they do not reach where the parameter cannot have it."""
     low, high = distribution.support
+    is_low = attains_low(distribution) and not (above_zero and stays_above_low(distribution, _FARTHEST))
     # A quantile beyond the largest float is infinite, which is what it should be.
     with np.errstate(over="ignore", under="ignore"):
         return (
-            low if attains_low(distribution) else distribution.host_quantile(probability),
+            low if is_low else distribution.host_quantile(probability),
             high if math.isfinite(high) else distribution.host_quantile(probability, upper=True),
         )

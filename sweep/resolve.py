@@ -58,7 +58,7 @@ def resolve(document: Document, beside: Path | None) -> Resolved:
     axes = _axes(document, config, model)
     _refuse_too_many_dimensions(document, config, parameters)
     correlation = _correlation(document, config, model, parameters)
-    known = Known(parameters, axes, model.defaults(options))
+    known = Known.of(model, options, parameters, axes)
     _refuse_unused(document, model, options, known)
     options = _simplified(model, options, known)
     _refuse_beyond_support(document, model, options, known)

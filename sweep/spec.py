@@ -75,7 +75,7 @@ class Spec(BaseModel):
 
     def known(self) -> Known:
         """Which parameters are fixed, which follow another, and between what bounds each lies."""
-        return Known(self.parameters, self.axes, self.source.model().defaults(self.options))
+        return Known.of(self.source.model(), self.options, self.parameters, self.axes)
 
     def fixed(self) -> dict[str, float]:
         """The parameters that have one value: given as numbers, left at their defaults, or taking the value of such a one."""

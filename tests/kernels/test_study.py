@@ -103,3 +103,13 @@ def test_rare_trajectories_have_steps_enough() -> None:
     at_end = jnp.asarray([0.05, 20.0])
     solution = study.model.solve(study.completed({"reaction_delay": at_end}, (2,)), study.options, replace(study.budget, steps=most))
     assert not np.asarray(solution.cut_off).any()
+
+
+@pytest.mark.slow
+def test_a_path_ends_at_the_horizon_of_its_own_trajectory() -> None:
+    study = _study("returns_law", {}, Outcomes(times=(4.0,)), returns=1.0, horizon=(6.0, 48.0))
+    parameters = study.completed({"horizon": jnp.asarray([6.0, 12.0, 48.0])}, (3,))
+    times = (4.0, 12.0, 40.0)
+    found = np.asarray(cheaply(lambda: study.trajectories(parameters, times))())
+    # A doubling a month.
+    np.testing.assert_allclose(found, [[4, 4, 4], [math.nan, 12, 12], [math.nan, math.nan, 40]], rtol=1e-9)

@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from kernels.models import Parameter
 from kernels.sampling import Distribution, Truncated, Uniform, nearer_tail
-from sweep.distributions import DistributionTable, attains_low, is_continuous
+from sweep.distributions import DistributionTable, attains_low, is_continuous, stays_above_low
+from sweep.known import beyond
+from sweep.spec import loads
 from sweep.tables import validated
 
 # No deadline: the first quantile of a kind is slow on a busy machine.
@@ -219,3 +222,38 @@ def test_what_is_known_of_a_distribution(table, continuous, attained):
     distribution = written(**table)
     assert is_continuous(distribution) is continuous
     assert attains_low(distribution) is attained
+
+
+ABOVE_ZERO = [
+    ({"uniform": [0, 1]}, True),
+    ({"beta": {"a": 2, "b": 2}}, True),
+    ({"beta": {"a": 0.5, "b": 0.5}}, True),
+    ({"triangular": {"low": 0, "mode": 0.5, "high": 1}}, True),
+    # A difference of two numbers may be 0, and what is smaller than any float32 is.
+    ({"triangular": {"low": 0, "mode": 0, "high": 1}}, False),
+    ({"uniform": [1, 2], "shift": -1}, False),
+    ({"normal": {"mean": 0, "sd": 1}, "truncate": [0, 1]}, False),
+    ({"beta": {"a": 0.1, "b": 2}}, False),
+    ({"uniform": [1, 2]}, False),
+]
+
+
+@pytest.mark.parametrize(("table", "above"), ABOVE_ZERO)
+def test_what_reaches_0_and_never_is_0_may_be_drawn_for_what_cannot_be_0(table, above):
+    found, lowest = written(**table), 2.0**-33
+    assert stays_above_low(found, lowest) is above
+    for dtype in (jnp.float32, jnp.float64) if above else ():
+        assert found.quantile(nearer_tail(jnp.zeros(1, jnp.uint32), dtype))[0] > 0
+    share = Parameter("share", "α", "–", 0.5, 0.0, 1.0, "a share", low_open=True)
+    assert (beyond(found, share) is None) is above
+
+
+def test_a_bound_that_is_never_drawn_is_a_quantile():
+    spec = loads(
+        '[sweep]\nname = "a"\nmodel = "growth_law"\ndraws = 256\n[model]\nresearch_input = "ces"\n'
+        "[parameters]\nlabour_share = { beta = { a = 2, b = 2 } }\nautomated_share_low = 0.1\n[outcomes]\ndoublings = [3]\n",
+        "here",
+    )
+    low, high = spec.known().bounds()["labour_share"]
+    assert low == pytest.approx(stats.beta(2, 2).ppf(1e-6), rel=1e-6)
+    assert high == 1
