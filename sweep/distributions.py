@@ -144,12 +144,11 @@ def attains_low(distribution: Distribution) -> bool:
 def stays_above_low(distribution: Distribution, lowest: float) -> bool:
     """Whether no draw is the low end of the support itself, though they come near; `lowest` is the probability of the lowest of them.
 
-    Only of 0 can that be said, near which numbers are so dense that none is rounded to it, and only where a quantile is not a difference.
+    That is said of a beta from 0 on, which is written so without a thought of its ends; numbers are so dense there that none is rounded to
+    0. Where somebody writes a 0, it is better asked about.
     """
-    rises = isinstance(distribution, (sampling.Uniform, sampling.Beta)) or (
-        isinstance(distribution, sampling.Triangular) and distribution.mode > distribution.low
-    )
-    return rises and distribution.support[0] == 0 and distribution.host_quantile(lowest) > _LEAST_DRAWN
+    starts_at_zero = isinstance(distribution, sampling.Beta) and distribution.low == 0
+    return starts_at_zero and distribution.host_quantile(lowest) > _LEAST_DRAWN
 
 
 def _mixed(parts: tuple[ComponentTable, ...], evidence: Found) -> Distribution | float:
