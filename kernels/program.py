@@ -60,7 +60,8 @@ class TileProgram:
 
     Returns arrays by name; C cells, K blocks, R replicates, B draws a block:
 
-        valid, failed (C, K, R)             draws counted, and those that turned non-finite
+        valid, failed (C, K, R)             draws counted, and those that failed
+        first_failed (C, K)                 the place in its block of the first that failed, B if none
         cut_off (C, K)                      lanes that the static loop was too short for
         true (C, K, flags, R)               how often each flag holds
         finite, sum (C, K, numbers, R)      finite values of each number, and their sum

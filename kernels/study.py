@@ -1,7 +1,7 @@
 """A study: all that makes the trajectories of a sweep what they are, from draw to outcomes, and their audit.
 
-The audit solves a fixed 1/256 of every block again in float64 with twice the steps, from the parameters as the working precision drew
-them, and keeps the worst relative error of every number and the count of flags that differ.
+The audit solves a fixed 1/256 of every block again in float64 with more work (`Budget.for_audit`), from the parameters as the working
+precision drew them, and keeps the worst relative error of every number and the count of flags that differ.
 """
 
 from __future__ import annotations
@@ -293,7 +293,7 @@ class Study:
         shape = flags.shape[1:]
         exact_drawn = {name: value if name in PATH else value.astype(jnp.float64) for name, value in drawn.items()}
         exact_parameters = self.completed(exact_drawn, shape, jnp.float64)
-        exact = self.evaluate(exact_parameters, self.work_here.doubled())
+        exact = self.evaluate(exact_parameters, self.work_here.for_audit())
         horizon = exact_parameters["horizon"]
         errors = [jnp.zeros((0, *horizon.shape))]
         differ = [jnp.zeros((0, *horizon.shape), bool)]

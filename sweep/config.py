@@ -122,7 +122,7 @@ class RunSpec(Table):
 
     executor: Literal["inline", "dask"] = "inline"
     workers: _Whole | None = None
-    tile: _Whole | None = Field(None, description="draws a tile")
+    tile: _Whole | None = Field(None, description="trajectories a tile, of all its cells")
     tune: Annotated[bool, Field(strict=True)] = Field(True, description="in a long run, measure how many draws are best solved at once")
 
 

@@ -44,7 +44,7 @@ class Budget:
     uneven: bool = False
     one_kernel: bool = False
 
-    def doubled(self) -> Budget:
+    def for_audit(self) -> Budget:
         """The work of the audit: twice the steps and twice the points in each; a hundredth of the error where steps are chosen by it.
 
         Few trajectories are audited, so the program is compact, unless its loops would then have no known end. A random path keeps its

@@ -3,8 +3,8 @@
     r_comp   = r_cog (1 − α)/α
     g_before = r_cog g_L + r_comp g_C                     g_after = r_cog (1/α + γ) g_C/(1 − r_cog), infinite for r_cog ≥ 1
 
-α is labour's share of research, copies run per unit of compute grow as compute^γ, so
-that AI labour grows at g_S + (1 + γ) g_C. With g_L = g_C the ratio is (1 + αγ)/(1 − r_cog).
+α is labour's share of research, copies run per unit of compute grow as compute^γ, so that AI labour grows at g_S + (1 + γ) g_C. With
+g_L = g_C the ratio is (1 + αγ)/(1 − r_cog).
 Source: Davidson & Houlden (2025), "How quick and big would a software intelligence explosion be?", Forethought: the calculator on its site.
 """
 

@@ -1,8 +1,8 @@
 """The inline executor, in this process: two threads for each accelerator, or one for each core.
 
 Threads only wait for XLA, which computes without Python's lock: an accelerator has its next tile queued while the arrays of one are brought
-to the host. Results go through a short queue to the caller, where they are written
-while the next tiles are computed; the queue's bound keeps at most two finished tiles a device in memory.
+to the host. Results go through a short queue to the caller, where they are written while the next tiles are computed; the queue's bound
+keeps at most two finished tiles a device in memory.
 """
 
 from __future__ import annotations

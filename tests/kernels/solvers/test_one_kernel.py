@@ -117,7 +117,7 @@ def test_a_gpu_is_given_the_form_that_is_faster_there(wins: bool, chosen: bool, 
     assert study.step_count.one_kernel is chosen
     assert study.work_here.one_kernel is chosen
     # The audit is the loop's.
-    assert not study.work_here.doubled().one_kernel
+    assert not study.work_here.for_audit().one_kernel
 
 
 def interpreted(integrate: Any, *given: Any, interpret: bool) -> Any:

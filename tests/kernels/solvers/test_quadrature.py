@@ -202,7 +202,7 @@ def test_the_highest_pace_is_found_behind_a_dip(elasticity: Any, distance: Any) 
     bounds = {name: wide.get(name, (value, value)) for name, value in known.items()}
     budget = model.budget(options, bounds, 1e-4)
     paces = []
-    for work in (budget, budget.doubled()):
+    for work in (budget, budget.for_audit()):
         solution = cheaply(lambda lanes, work=work: model.solve(lanes, options, work).paces())
         paces.append(float(solution({name: jnp.full(4, value) for name, value in known.items()}).highest[0]))
     # Against places so close that none is missed.

@@ -1,0 +1,1 @@
+"""Solvers, one a file, which know no model; `solution` is what all of them return."""
