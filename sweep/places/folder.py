@@ -41,7 +41,8 @@ class Folder(Place):
         return f'xarray.open_datatree({self.address!r}, engine="zarr")'
 
     def exists(self) -> bool:
-        return self.path.exists()
+        # An empty folder is room for a store.
+        return self.path.exists() and not (self.path.is_dir() and next(self.path.iterdir(), None) is None)
 
     def read(self, name: str) -> bytes | None:
         try:

@@ -276,12 +276,19 @@ def test_another_sweep_in_the_store(done, computed):
 def test_something_else_in_the_place_of_the_store(place):
     (place / "file").write_text("text")
     (place / "folder").mkdir()
+    (place / "folder" / "text").write_text("text")
     for name in ("file", "folder"):
         assert_refused(
             siesweep("run", "plain.toml", "-o", name), 2, f"{name}: exists and is not a sweep's store. Fix: name another with -o"
         )
     assert (place / "file").read_text() == "text"
-    assert list((place / "folder").iterdir()) == []
+    assert [file.name for file in (place / "folder").iterdir()] == ["text"]
+
+
+def test_an_empty_folder_is_room_for_a_store(place):
+    (place / "folder").mkdir()
+    assert siesweep("run", "plain.toml", "-o", "folder").exit_code == 0
+    assert sweep.open_cube("folder").attrs["complete"]
 
 
 def test_a_store_below_a_file(place):

@@ -322,6 +322,7 @@ def test_the_wrong_kind_of_address(finished, plain_store, tmp_path):
         sweep.open_cube(f"icechunk+{tmp_path}/nothing")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "file").write_text("text")
     with pytest.raises(SpecError, match="exists and is not a sweep's store"):
         sweep.run(plain(), f"icechunk+file://{tmp_path}/text")
     with pytest.raises(PlaceError, match=r"icechunk\+gs://b/a: versions are kept in a folder or at s3://BUCKET/NAME"):
