@@ -18,7 +18,7 @@ from kernels.labels import Label as Label
 from kernels.labels import date_of, gradient_of, warning_label
 from kernels.models.model import PATH, Model, ModelError, Options
 from kernels.solvers.recursion import RecursionSolution
-from kernels.solvers.solution import Solution
+from kernels.solvers.solution import MOST_DOUBLINGS, Solution
 
 _NEARBY = 3e-5
 """A relative difference that float32 tells from none: so near to a step nobody can say on which side of it a trajectory lies."""
@@ -194,10 +194,12 @@ def evaluate(
     # The date of a flat maximum, or what a count changes with it, is not determined to the last digits of the pace: it is not judged.
     undetermined = jnp.full_like(solution.horizon, jnp.inf)
 
-    def end_beside(time: float | jax.Array) -> jax.Array:
-        """How far from a time the trajectory's blow-up is, or the horizon if there is none: at least so wrong is, in time, one who does not
-        agree on which side it is."""
-        return jnp.abs(jnp.minimum(solution.blow_up, solution.horizon) - time) / time
+    def end_beside(time: float | jax.Array, made: jax.Array, pace: jax.Array) -> jax.Array:
+        """How far from a time the trajectory's blow-up is, or if it is not within the horizon how long the pace that there is then takes to
+        the last doubling: so wrong is, in time, one who does not agree on which side it is."""
+        ahead = time + jnp.maximum(MOST_DOUBLINGS - made, 0) / pace
+        end = jnp.where(solution.blow_up <= solution.horizon, solution.blow_up, ahead)
+        return jnp.abs(end - time) / time
 
     if outcomes.regime is not None or outcomes.peak:
         paces = solution.paces()
@@ -225,18 +227,19 @@ def evaluate(
             scale = jnp.maximum(made[index], time * pace[index])
             if outcomes.gradients:
                 scale = jnp.maximum(made[index], _change_with_time(solution, time))
+            end = end_beside(time, made[index], pace[index])
             if time in outcomes.times:
                 name = f"doublings_at_{time:g}_months"
-                values[name], scales[name], ends[name] = made[index], scale, end_beside(time)
+                values[name], scales[name], ends[name] = made[index], scale, end
             if time in outcomes.years_of_progress:
                 name = f"years_of_progress_at_{time:g}_months"
                 assert unit_year is not None
-                values[name], scales[name], ends[name] = made[index] / unit_year, scale / unit_year, end_beside(time)
+                values[name], scales[name], ends[name] = made[index] / unit_year, scale / unit_year, end
 
     if outcomes.peak:
         unit = model.recent_doubling_time(parameters)
         values["peak_pace"] = scales["peak_pace"] = paces.highest * unit
-        ends["peak_pace"] = end_beside(solution.horizon)
+        ends["peak_pace"] = end_beside(solution.horizon, solution.level_at_horizon(), paces.at_horizon)
         values["date_of_peak_pace"], scales["date_of_peak_pace"] = paces.date_of_highest, undetermined
     if outcomes.warning:
         dates, date_scales = _dates_at_multiples(outcomes.multiples, solution, model.recent_doubling_time(parameters))

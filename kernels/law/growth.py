@@ -65,7 +65,8 @@ class GrowthSystem(SoftwareSystem):
         self._set("crosses", options["governance"] != "none" or ramps_in_compute or options["hardware"] == "loop")
         self._set("leaps", self._breaks_through)
         self._set("last", MOST_DOUBLINGS if self.law.ceiling is None else 20.0 if self._narrow else 40.0)
-        self._set("tail_after", 0.0 if self.law.ceiling is None else 10.0 if self._narrow else 20.0)
+        # Where compute is a bottleneck a pace rises by whole powers of two and falls after all; below a ceiling the end is known.
+        self._set("tail_after", math.inf if self.law.ceiling is None else 10.0 if self._narrow else 20.0)
         bounded = dict.fromkeys(names, math.inf)
         scales = {**bounded, "time": self._time_scale(), "coordinate": 1.0, "frontier": 1.0, "installed": 1.0}
         self._set("scales", tuple(scales[name] for name in names))

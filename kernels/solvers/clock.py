@@ -48,7 +48,8 @@ class System(ABC):
     last: float
     """The coordinate beyond which a trajectory has arrived."""
     tail_after: float
-    """The coordinate beyond which a pace that rises goes on rising, so that a negligible rest of the way is an arrival."""
+    """The coordinate beyond which a pace that rises goes on rising, so that a negligible rest of the way is an arrival; +inf where it may
+    yet fall."""
     crosses: bool
     """Whether `crossings` has any."""
     ceiling: jax.Array | None

@@ -1,4 +1,4 @@
-"""Arrival at a ceiling: the clock knows as well as an integral whether it is reached, and when."""
+"""Arrival, at a ceiling or at everything: the clock knows as well as an integral whether it is reached, and when."""
 
 from __future__ import annotations
 
@@ -56,3 +56,19 @@ def test_either_solver_arrives_at_the_same_date_or_not_at_all(ceiling: str, limi
     for dates in found.values():
         # Equal where infinite.
         np.testing.assert_allclose(dates, [month if month < HORIZON else math.inf for month in exact], rtol=TOLERANCE[precision])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_pace_that_rises_by_billions_and_falls_for_want_of_compute_is_no_blow_up(precision: str) -> None:
+    # A reaction of no gain is none, but takes the law to the clock.
+    asked = {"substitution_parameter": [-0.0086536, -0.012, -0.01], "returns": [2.78199, 3.0, 6.0], "horizon": 48.0}
+    levels = [
+        ask("growth_law", options, lambda solution, _: solution.levels((3.0, 24.0, 48.0))[0], kind, **asked, **given)
+        for options, kind, given in (
+            ({"research_input": "ces", "governance": "reaction"}, precision, {"reaction_gain": 0.0}),
+            ({"research_input": "ces"}, "float64", {}),
+        )
+    ]
+    assert np.isfinite(levels[1][:, :2]).all()
+    np.testing.assert_allclose(*levels, rtol=1e-4 if precision == "float32" else 1e-9)
