@@ -127,8 +127,11 @@ class Study:
         if lost := cut_off[:_PILOT].sum():
             raise ModelError(
                 "horizon",
-                f"{lost} of {_PILOT} trajectories take more than {self.budget.steps} steps: a delay or training run is too short",
-                "shorten the horizon, or lengthen reaction_delay, first_training_time, hardware_delay or noise_correlation_time",
+                f"{lost} of {_PILOT} trajectories take more than {self.budget.steps} steps: "
+                "a delay or training run is too short, or a pace too steep",
+                "shorten the horizon, or lengthen reaction_delay, first_training_time, hardware_delay or noise_correlation_time"
+                # Where a pace rises without end toward a date, such as that of full automation, float32 cannot tell how far it is.
+                + (', or use precision = "float64"' if self.precision == "float32" else ""),
             )
         # Of the rarest trajectories some are not among the draws, but hardly beyond the ends.
         needed = max(1.5 * int(steps[:_PILOT].max()), 1.1 * int(steps.max()))
