@@ -23,6 +23,10 @@ from kernels.law import automation, research_input, training
 from kernels.law.returns import log_returns
 
 _LOG_2 = math.log(2)
+_NEAR_ENDS = (1e-6, 1e-4, 1e-2, 1 - 1e-2, 1 - 1e-4)
+"""Of a ramp, where panels end besides."""
+_WIDTHS_AWAY = (-24.0, -12.0, -6.0, -3.0, -1.0, 1.0, 3.0, 6.0, 12.0, 24.0)
+"""Of a logistic from its midpoint, the same."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +182,7 @@ class BareLaw:
         zero = jnp.zeros_like(self.parameters["returns"])
         end = self.coordinate(zero + 1)
         edges = [zero, *(end * (piece / 6) for piece in range(1, 6)), end]
-        if self.has_ramp:
-            edges += [self.coordinate(jnp.clip(edge, 0, 1)) for edge in self.ramp_ends]
+        edges += [self.coordinate(jnp.clip(edge, 0, 1)) for edge in self._bends]
         ordered = jnp.sort(jnp.stack(edges), axis=0)
         damping, total = zero, zero
         integral_to = _integration_matrix(shares)
@@ -195,6 +198,18 @@ class BareLaw:
             rows = exp(self.log_level_slope(points) - log_ratio)
             total = total + width * jnp.tensordot(jnp.asarray(weights, dtype), rows, 1)
         return jnp.log(total)
+
+    @property
+    def _bends(self) -> list[jax.Array]:
+        """Levels around which automation bends the law more than panels can follow: the ends of a ramp, near which its slope may be without
+        bound, and the widths of a logistic."""
+        if self.has_ramp:
+            start, end = self.ramp_ends
+            return [start, end, *(start + (end - start) * share for share in _NEAR_ENDS)]
+        if self.options["automation"] == "logistic":
+            midpoint, width = self.parameters["automation_midpoint"], self.parameters["automation_width"]
+            return [midpoint + width * away for away in _WIDTHS_AWAY]
+        return []
 
     @cached_property
     def log_first_pace(self) -> jax.Array:
