@@ -115,7 +115,8 @@ class Study:
 
         @partial(jax.jit, compiler_options=quickest)
         def count() -> tuple[jax.Array, jax.Array, dict[str, jax.Array]]:
-            parameters = self._spread(_PILOT, _AT_AN_END)
+            # A recursion has steps for every trajectory: it is only asked who takes about as many.
+            parameters = self._spread(_PILOT, _AT_AN_END if self.budget.tolerance else 0)
             solution = self.model.solve(parameters, self.options, self.budget)
             assert isinstance(solution, ClockSolution | RecursionSolution)
             return solution.steps_taken, solution.cut_off, {scale.name: parameters[scale.name] for scale in self.scales}

@@ -84,6 +84,8 @@ class CorrelationTable(Table):
         return self
 
 
+ExecutorName = Literal["inline", "dask"]
+
 USUAL_CHUNK = 1 << 20
 """Draws a chunk: 4 MiB of float32, so that few files are written and few are read for a part."""
 
@@ -120,7 +122,7 @@ class PublishedTable(Table):
 class RunSpec(Table):
     """[run]: how it is run; changes no bit of the result."""
 
-    executor: Literal["inline", "dask"] = "inline"
+    executor: ExecutorName = "inline"
     workers: _Whole | None = None
     tile: _Whole | None = Field(None, description="trajectories a tile, of all its cells")
     tune: Annotated[bool, Field(strict=True)] = Field(True, description="in a long run, measure how many draws are best solved at once")

@@ -12,12 +12,13 @@ from dataclasses import replace
 from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import jax
 import xarray as xr
 
 from sweep import ledger
+from sweep.config import ExecutorName
 from sweep.cube import attributes, open_cube
 from sweep.errors import SpecError, near
 from sweep.execute import inline
@@ -37,7 +38,7 @@ _SHARDS_PATIENCE = 1.0
 """Seconds that a shard waits for another launcher to let go of the store."""
 _LOOK_SECONDS = 1.0
 """How often a shard looks whether another that finishes the sweep has ended."""
-_EXECUTORS = ("inline", "dask")
+_EXECUTORS: tuple[str, ...] = get_args(ExecutorName)
 _PACKAGES = ("siesweep", "jax", "jaxlib", "numpy", "xarray", "zarr")
 
 Chains = Sequence[Sequence[Tile]]

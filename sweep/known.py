@@ -28,13 +28,13 @@ class Known:
     parameters: Mapping[str, Distribution | float]
     axes: Mapping[str, Axis]
     defaults: Mapping[str, float | str]
-    above_zero: frozenset[str] = frozenset()
+    above_zero: frozenset[str]
     """The parameters that can have any number above 0 but not 0 itself."""
 
     @staticmethod
     def of(model: Model, options: Options, parameters: Mapping[str, Distribution | float], axes: Mapping[str, Axis]) -> Known:
         """What is known of a model's parameters under these options."""
-        above_zero = frozenset(parameter.name for parameter in model.parameters if parameter.low_open and parameter.low == 0)
+        above_zero = frozenset(parameter.name for parameter in model.parameters if parameter.above_zero)
         return Known(parameters, axes, model.defaults(options), above_zero)
 
     def fixed(self) -> dict[str, float]:
@@ -73,8 +73,7 @@ def end_of_defaults(name: str, held: Mapping[str, object]) -> str:
 
 def beyond(distribution: Distribution, parameter: Parameter) -> float | None:
     """A value that may be drawn but that the parameter cannot have, or None."""
-    above_zero = parameter.low_open and parameter.low == 0
-    return next((end for end in _ends(distribution, _FARTHEST, above_zero) if not parameter.contains(end)), None)
+    return next((end for end in _ends(distribution, _FARTHEST, parameter.above_zero) if not parameter.contains(end)), None)
 
 
 def _between(source: Distribution | Axis | float, above_zero: bool) -> tuple[float, float]:

@@ -85,8 +85,9 @@ def simulate(
         longer = replace(budget, steps=_MORE_STEPS * budget.steps)
         solve = _solver(source, tuple(sorted(settled.items())), longer, tuple(asked.tolist()), doublings)
         again = _in_batches(solve, {name: array[failed] for name, array in inputs.items()}, _FEW_LANES)
+        places = np.flatnonzero(failed)
         for rows, found in zip(jax.tree.leaves((made, dates, others, failed)), jax.tree.leaves(again), strict=True):
-            rows[..., np.flatnonzero(failed)] = found
+            rows[..., places] = found
     # What cannot be followed to its end has no numbers.
     made, dates, others = jax.tree.map(lambda rows: np.where(failed, np.nan, rows), (made, dates, others))
     made = np.where(asked[:, None] <= values["horizon"], made, np.nan)

@@ -57,6 +57,11 @@ class Parameter:
         return above and below
 
     @property
+    def above_zero(self) -> bool:
+        """Whether it may come as near to 0 as one likes, from above, and not be 0."""
+        return self.low_open and self.low == 0
+
+    @property
     def support(self) -> str:
         """The support as an interval, e.g. "(0, inf)"."""
         left = "(" if self.low_open or self.low == -math.inf else "["

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 import sweep
 from kernels import gradients, outcomes
@@ -498,6 +500,12 @@ def test_an_error_beyond_the_tolerance_is_loud_each_time(tmp_path, computed):
             sweep.run(spec, store, workers=1)
     assert len(computed) == 4
     assert sweep.open_cube(store).attrs["numerical_error"] > 1e-12
+
+
+def test_an_error_that_is_no_number_is_within_no_tolerance(tmp_path):
+    cube = xr.DataTree(xr.Dataset(attrs={"numerical_error": math.nan, "complete": True}))
+    with pytest.raises(ToleranceError, match="numerical error nan exceeds"):
+        coordinator.check_tolerance(plain(), Folder(tmp_path), cube)
 
 
 @pytest.mark.slow

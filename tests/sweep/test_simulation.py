@@ -272,3 +272,13 @@ def test_the_continuous_limit_against_quadrature_at_30_digits(retraining):
         assert float(found["doubling_time"][number - 1]) == pytest.approx(float(exact.time(number)), rel=1e-9)
     for place, month in enumerate((1, 6)):
         assert float(found["doublings"][place]) / 8 == pytest.approx(float(exact.years_of_progress(month)), rel=1e-9)
+
+
+@pytest.mark.slow
+def test_what_takes_many_steps_takes_more_of_them_or_is_nan():
+    # At this pace, half of the threshold, a reaction does nothing, however soon it would come.
+    given = {"returns": 0.9, "initial_doubling_time": 6.0, "reaction_delay": [3.0, 0.01, 0.0005]}
+    found = simulate("growth_law", given, times=[60, 240], options={"governance": "reaction"}, doublings=8)
+    usual = simulate("growth_law", {"returns": 0.9, "initial_doubling_time": 6.0}, times=[60, 240], doublings=8)
+    np.testing.assert_allclose(found.doublings, [usual.doublings, usual.doublings, [np.nan, np.nan]], rtol=1e-9)
+    np.testing.assert_allclose(found.doubling_time, [usual.doubling_time, usual.doubling_time, [np.nan] * 8], rtol=1e-9)

@@ -72,3 +72,19 @@ def test_a_pace_that_rises_by_billions_and_falls_for_want_of_compute_is_no_blow_
     ]
     assert np.isfinite(levels[1][:, :2]).all()
     np.testing.assert_allclose(*levels, rtol=1e-4 if precision == "float32" else 1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("solver", ["quadrature", "clock"])
+def test_a_steady_pace_ends_at_a_thousand_doublings(solver: str) -> None:
+    # Ten a month.
+    dates, levels = ask(
+        "growth_law",
+        {"solver": solver},
+        lambda solution, _: (solution.dates((999.0, 1001.0))[:, 0], solution.levels((99.99, 100.5))[0][:, 0]),
+        returns=1.0,
+        initial_doubling_time=0.1,
+        horizon=HORIZON,
+    )
+    np.testing.assert_allclose(dates, [99.9, math.inf], rtol=1e-9)
+    np.testing.assert_allclose(levels, [999.9, math.inf], rtol=1e-9)
