@@ -1,0 +1,28 @@
+"""The geometric convention for laws that bend sharply within the first doubling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.kernels.asking import ask
+
+NAME = "growth_law"
+
+SHARP: list[Any] = [
+    ({"automation": "logistic"}, {"automation_midpoint": 0.45, "automation_width": [0.05, 0.01, 0.003], "initial_ai_labour": 5.0}, 1e-11),
+    (
+        {"automation": "ramp", "automation_clock": "effective_compute"},
+        {"automated_share_low": 0.0, "task_substitution_parameter": [-0.5, 0.5, 0.9], "automation_end_compute": [0.01, 1.0, 13.0]},
+        1e-6,
+    ),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "parameters", "within"), SHARP, ids=["logistic", "ramp"])
+def test_the_first_doubling_of_a_sharp_law_takes_what_the_geometric_convention_says(options: Any, parameters: Any, within: float) -> None:
+    first = ask(NAME, {"convention": "geometric", **options}, lambda solution, _: solution.dates((1.0,))[0], **parameters)
+    np.testing.assert_allclose(first, 1, rtol=within)
