@@ -17,6 +17,7 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from kernels.elementary import exp, expm1, log, log1p
 from kernels.law import automation, research_input, training
@@ -27,6 +28,8 @@ _NEAR_ENDS = (1e-6, 1e-4, 1e-2, 1 - 1e-2, 1 - 1e-4)
 """Of a ramp, where panels end besides."""
 _WIDTHS_AWAY = (-24.0, -12.0, -6.0, -3.0, -1.0, 1.0, 3.0, 6.0, 12.0, 24.0)
 """Of a logistic from its midpoint, the same."""
+_BENDS_AWAY = (-1.0, -0.3, 0.0, 0.3, 1.0)
+"""Of the passage from labour to compute, in distances of its singularity, where training damps it."""
 
 
 @dataclass(frozen=True)
@@ -201,15 +204,36 @@ class BareLaw:
 
     @property
     def _bends(self) -> list[jax.Array]:
-        """Levels around which automation bends the law more than panels can follow: the ends of a ramp, near which its slope may be without
-        bound, and the widths of a logistic."""
+        """Levels around which the law bends more than panels can follow: of automation the ends of a ramp, near which its slope may be
+        without bound, or the widths of a logistic; of the exponent that training damps where it is 0, or passes from labour's to
+        compute's."""
+        bends: list[jax.Array] = []
         if self.has_ramp:
             start, end = self.ramp_ends
-            return [start, end, *(start + (end - start) * share for share in _NEAR_ENDS)]
-        if self.options["automation"] == "logistic":
+            bends += [start, end, *(start + (end - start) * share for share in _NEAR_ENDS)]
+        elif self.options["automation"] == "logistic":
             midpoint, width = self.parameters["automation_midpoint"], self.parameters["automation_width"]
-            return [midpoint + width * away for away in _WIDTHS_AWAY]
-        return []
+            bends += [midpoint + width * away for away in _WIDTHS_AWAY]
+        if self.options["training"] == "exponent":
+            bends.append(self._level_of_turn)
+            if self.bend is not None:
+                middle, width = self.bend
+                bends += [middle + width * away for away in _BENDS_AWAY]
+        return bends
+
+    @property
+    def _level_of_turn(self) -> jax.Array:
+        """The level within the first doubling at which the exponent changes its sign; its end where it does not."""
+        zero = jnp.zeros_like(self.parameters["returns"])
+        rises = self.exponent(zero) < 0
+
+        def halved(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            middle = (ends[0] + ends[1]) / 2
+            turned = (self.exponent(middle) >= 0) == rises
+            return jnp.where(turned, ends[0], middle), jnp.where(turned, middle, ends[1])
+
+        turn = lax.fori_loop(0, 52, halved, (zero, self.coordinate(zero + 1)))[1]
+        return self.level(turn)
 
     @cached_property
     def log_first_pace(self) -> jax.Array:

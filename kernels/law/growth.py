@@ -187,6 +187,20 @@ class GrowthSystem(SoftwareSystem):
             rates["installed"] = jnp.where(ended, 0, hardware.installation_rate(p["hardware_delay"], at["frontier"], at["installed"]))
         return tuple(rates[name] for name in self.names[1:])
 
+    def longest(self, state: State, memory: Memory, slopes: State) -> jax.Array | None:
+        if self.law.options["automation"] != "logistic":
+            return None
+        p = self.law.parameters
+
+        def compute(*at: jax.Array) -> jax.Array:
+            named = self._named(at, memory)
+            return self._deployed(named, self.law.level(named["coordinate"])) + self._installed(named)
+
+        # Half of the way to the midpoint, or a width of the logistic where it bends: a narrow one is otherwise passed unseen.
+        here, slope = jax.jvp(compute, state, slopes)
+        reach = jnp.maximum(jnp.abs(here - p["automation_midpoint"]) / 2, p["automation_width"])
+        return reach / jnp.maximum(jnp.abs(slope), 1e-6)
+
     def rebuilt(self, change: Callable[[jax.Array], jax.Array]) -> GrowthSystem:
         parameters = {name: change(values) for name, values in self.law.parameters.items()}
         path = None if self.path is None else (change(self.path[0]), change(self.path[1]))

@@ -67,6 +67,11 @@ class System(ABC):
     def rates(self, state: State, memory: Memory) -> State:
         """d/dt of every state after time."""
 
+    def longest(self, state: State, memory: Memory, slopes: State) -> jax.Array | None:
+        """The longest step in the clock that sees all there is to see from here, given d/ds of every state: estimates of error know nothing
+        of what lies between the places at which a step looks. None for no bound."""
+        return None
+
     @abstractmethod
     def next_time(self, memory: Memory) -> jax.Array:
         """The next known time at which something happens, months; +inf for none."""
@@ -203,8 +208,11 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
     ending = jnp.maximum(jnp.minimum(system.next_time(memory), horizon), state[0])
     left = (ending - state[0]) * rate
     stride = jnp.where(retry > 0, retry, length)
+    slopes_now = (1 / rate, *(value / rate for value in rates_now))
+    longest = system.longest(state, memory, slopes_now)
+    if longest is not None:
+        stride = jnp.minimum(stride, longest)
     if system.crosses:
-        slopes_now = (1 / rate, *(value / rate for value in rates_now))
         values, slopes = jax.jvp(lambda *at: system.crossings(at, memory), state, slopes_now)
         # At zero, within rounding, it happens here if it rises by more than that: it may lie level, or only have touched.
         at_zero = [value >= -rounding for value in values]
