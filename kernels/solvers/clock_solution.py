@@ -17,7 +17,7 @@ from kernels.solvers.clock import clock_rate
 from kernels.solvers.clock_dense import DenseClock, Place
 from kernels.solvers.rows import at_places, places
 from kernels.solvers.search import illinois, root_of, sign_change
-from kernels.solvers.solution import MOST_DOUBLINGS, Paces, log_of_met
+from kernels.solvers.solution import MOST_DOUBLINGS, Paces, followed, log_of_met
 from kernels.solvers.step import State, take_step
 from kernels.solvers.windows import LEAP, Pieces, fastest_stretch
 
@@ -76,7 +76,7 @@ class ClockSolution(DenseClock):
         """Months at which coordinates are first reached, (…, lanes)."""
         track = self._track
         reached = self._final(track.states[1])
-        beyond = levels > (MOST_DOUBLINGS if self.system.ceiling is None else self.system.ceiling)
+        beyond = levels > (MOST_DOUBLINGS if self.system.ceiling is None else jnp.minimum(self.system.ceiling, MOST_DOUBLINGS))
         inside = (wanted <= reached) & (wanted < jnp.inf) & ~beyond
         index = self._last_before(track.states[1], jnp.where(inside, wanted, 0), strictly=True)
         place = self._place(index)
@@ -98,16 +98,16 @@ class ClockSolution(DenseClock):
         pace = exp(self.system.log_paces(state, place.memory)[0])
         arrived = times >= track.arrival
         if self.system.ceiling is None:
-            end, still = jnp.asarray(jnp.inf, level.dtype), jnp.asarray(jnp.inf, level.dtype)
-        else:
-            end, still = self.system.ceiling, jnp.asarray(0.0, level.dtype)
-        return jnp.where(arrived, end, level), jnp.where(arrived, still, pace)
+            return jnp.where(arrived, jnp.inf, level), jnp.where(arrived, jnp.inf, pace)
+        return followed(jnp.where(arrived, self.system.ceiling, level), jnp.where(arrived, 0, pace))
 
     def level_at_horizon(self) -> jax.Array:
         track = self._track
         level = self.system.level(self._final(track.states[1]))
-        end = jnp.asarray(jnp.inf, level.dtype) if self.system.ceiling is None else self.system.ceiling
-        return jnp.where(track.arrival <= self.horizon, end, level)
+        arrived = track.arrival <= self.horizon
+        if self.system.ceiling is None:
+            return jnp.where(arrived, jnp.inf, level)
+        return followed(jnp.where(arrived, self.system.ceiling, level), level)[0]
 
     @property
     def _secants(self) -> int:
@@ -205,6 +205,7 @@ class ClockSolution(DenseClock):
             at_end = jnp.where(arrived, jnp.inf, at_end)
         else:
             slowest, at_end = jnp.where(arrived, jnp.inf, slowest), jnp.where(arrived, -jnp.inf, at_end)
+            highest = jnp.where(self.level_at_horizon() < jnp.inf, highest, jnp.inf)
         return Paces(exp(at_start), exp(highest), date, exp(-slowest), exp(at_end))
 
     def first_dates_at_pace(self, paces: tuple[jax.Array, ...]) -> jax.Array:

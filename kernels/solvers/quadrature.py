@@ -22,7 +22,7 @@ from kernels.in_turn import in_turn
 from kernels.solvers.panels import direct_panels, gauss_legendre, weighted_sum
 from kernels.solvers.quadrature_panels import LawInPanels
 from kernels.solvers.search import best_of, root_of, sign_change
-from kernels.solvers.solution import MOST_DOUBLINGS, Paces, log_of_met
+from kernels.solvers.solution import MOST_DOUBLINGS, Paces, followed, log_of_met
 from kernels.solvers.windows import Pieces, fastest_stretch
 
 _PARTS = 4
@@ -38,7 +38,7 @@ class QuadratureSolution(LawInPanels):
 
     def date_at(self, level: jax.Array) -> jax.Array:
         """Months at levels that differ among lanes, (…, lanes); +inf beyond the horizon or the ceiling."""
-        beyond = (level > MOST_DOUBLINGS) if self.ceiling is None else (level > self.ceiling)
+        beyond = level > (MOST_DOUBLINGS if self.ceiling is None else jnp.minimum(self.ceiling, MOST_DOUBLINGS))
         return jnp.where(beyond, jnp.inf, self.date_of_coordinate(self._coordinate(level)))
 
     def date_of_coordinate(self, w: jax.Array) -> jax.Array:
@@ -130,7 +130,8 @@ class QuadratureSolution(LawInPanels):
         arrived = time >= self._arrival
         ending = jnp.inf if self.ceiling is None else self.ceiling
         pace_at_end = jnp.inf if self.ceiling is None else 0.0
-        return jnp.where(arrived, ending, self._level(w)), jnp.where(arrived, pace_at_end, exp(-self.log_time(w)))
+        level, pace = jnp.where(arrived, ending, self._level(w)), jnp.where(arrived, pace_at_end, exp(-self.log_time(w)))
+        return (level, pace) if self.ceiling is None else followed(level, pace)
 
     def levels(self, times: tuple[float, ...]) -> tuple[jax.Array, jax.Array]:
         return self.level_at(self._rows(times))
@@ -143,9 +144,13 @@ class QuadratureSolution(LawInPanels):
         return sign_change(rising, low, high, secants, halvings)
 
     @functools.cached_property
+    def _made(self) -> jax.Array:
+        return self.level_at(self.horizon)[0]
+
+    @property
     def _level_at_horizon(self) -> jax.Array:
-        level, _ = self.level_at(self.horizon)
-        return jnp.minimum(level, MOST_DOUBLINGS) if self.ceiling is None else level
+        """The last level that the trajectory is followed to, (lanes,)."""
+        return jnp.minimum(self._made, MOST_DOUBLINGS)
 
     @property
     def coordinate_at_horizon(self) -> jax.Array:
@@ -153,7 +158,7 @@ class QuadratureSolution(LawInPanels):
         return self._place(self._level_at_horizon)
 
     def level_at_horizon(self) -> jax.Array:
-        return self.level_at(self.horizon)[0]
+        return self._made
 
     def shortest_durations(self, doublings: tuple[float | jax.Array, ...]) -> jax.Array:
         amounts, last = self._rows(doublings), self._level_at_horizon
@@ -324,7 +329,7 @@ class QuadratureSolution(LawInPanels):
             at_horizon, highest = jnp.where(arrived, jnp.inf, at_horizon), jnp.where(arrived, jnp.inf, highest)
             date = jnp.where(arrived, self._arrival, date)
         else:
-            at_horizon = jnp.where(arrived, 0, at_horizon)
+            at_horizon, highest = jnp.where(arrived, 0, at_horizon), jnp.where(self._made < jnp.inf, highest, jnp.inf)
         lowest = functools.reduce(jnp.minimum, slowest, jnp.minimum(at_start, at_horizon))
         return Paces(at_start, highest, jnp.where(jnp.isfinite(date), date, self.horizon), lowest, at_horizon)
 

@@ -16,6 +16,12 @@ MOST_DOUBLINGS = 1000.0
 """A trajectory is followed to this many doublings; beyond them software is reported as infinite."""
 
 
+def followed(level: jax.Array, pace: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Levels in doublings and the paces there, as they are as far as a trajectory is followed: +inf beyond, though a ceiling be further."""
+    beyond = level > MOST_DOUBLINGS
+    return jnp.where(beyond, jnp.inf, level), jnp.where(beyond, jnp.inf, pace)
+
+
 class Paces(NamedTuple):
     """Pace of software in doublings a month, and the first date (months) of the highest; each of shape (lanes,). +inf at a blow-up."""
 

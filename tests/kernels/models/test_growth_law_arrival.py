@@ -88,3 +88,23 @@ def test_a_steady_pace_ends_at_a_thousand_doublings(solver: str) -> None:
     )
     np.testing.assert_allclose(dates, [99.9, math.inf], rtol=1e-9)
     np.testing.assert_allclose(levels, [999.9, math.inf], rtol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ceiling", ["linear", "level"])
+@pytest.mark.parametrize("solver", ["quadrature", "clock"])
+def test_below_a_ceiling_further_than_a_trajectory_is_followed_software_is_infinite_all_the_same(ceiling: str, solver: str) -> None:
+    made, dates, peak = ask(
+        "growth_law",
+        {"ceiling": ceiling, "solver": solver},
+        lambda solution, _: (solution.levels((12.0,))[0][0], solution.dates((999.0, 1001.0)), solution.paces().highest),
+        returns=[0.8, 2.0],
+        distance_to_limits=3000.0,
+        horizon=24.0,
+    )
+    assert made[0] < 1000
+    assert peak[0] < math.inf
+    assert np.all(dates[:, 0] == math.inf)
+    assert made[1] == peak[1] == dates[1, 1] == math.inf
+    # Far below the ceiling the law is that without one, which ends at T0/(φ ln 2), φ = 1 − 1/r.
+    np.testing.assert_allclose(dates[0, 1], 2 / math.log(2), rtol=0.05 if ceiling == "linear" else 1e-9)
