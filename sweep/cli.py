@@ -128,7 +128,8 @@ def _run(spec: Spec, store: str, **how: Any) -> None:
     from sweep.coordinator import run as run_sweep
     from sweep.cube import open_cube
     from sweep.places import place_of
-    from sweep.printing import figure_of, show_partial, show_results
+    from sweep.printed_results import figure_of, show_results
+    from sweep.printing import show_partial
     from sweep.progress import shown_on
 
     place = place_of(store)
@@ -224,7 +225,7 @@ def merge(store: str, config: Path | None) -> None:
     from sweep.cube import CubeError, open_cube
     from sweep.places import place_of
     from sweep.prepare import spec_of
-    from sweep.printing import figure_of, show_results
+    from sweep.printed_results import figure_of, show_results
 
     place = place_of(store)
     spec = spec_of(place, _config(config))
@@ -245,7 +246,7 @@ def report(store: str, config: Path | None) -> None:
     from sweep.cube import open_cube
     from sweep.places import place_of
     from sweep.prepare import spec_of
-    from sweep.printing import figure_of, show_results
+    from sweep.printed_results import figure_of, show_results
 
     place = place_of(store)
     cube = open_cube(place)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sweep
 from sweep.places import place_of
-from sweep.printing import figure_of
+from sweep.printed_results import figure_of
 
 PRINTED_AGREES = ("toy_model", "returns_law", "stepping_on_toes", "interviews", "compute_bottleneck_limits")
 """The shipped configs whose printed numbers agree however few draws are asked for."""

@@ -21,7 +21,7 @@ from sweep.cli import main
 from sweep.errors import SpecError
 from sweep.places import Folder
 from sweep.plots import save_figure
-from sweep.printing import show_results
+from sweep.printed_results import show_results
 from sweep.spec import load, loads
 from sweep.store import CubeStore
 from tests.sweep.studies import PLAIN, assert_same_bits, plain, toy

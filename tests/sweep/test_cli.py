@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import sweep
-from sweep import ledger, plots, printing
+from sweep import ledger, plots, printed_results
 from sweep.cli import main
 from sweep.places import Folder
 from sweep.shipped import configs_directory
@@ -132,14 +132,14 @@ def test_an_interrupted_run(place, monkeypatch, computed):
         assert_refused(
             siesweep("run", "plain.toml", "--workers", 1), 3, "stopped with 0 of 4 tiles done; the same command goes on from there"
         )
-        patch.setattr(printing, "show_results", lambda *_: pytest.fail("shown"))
+        patch.setattr(printed_results, "show_results", lambda *_: pytest.fail("shown"))
         patch.setattr(coordinator, "prepared", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert_refused(siesweep("run", "plain.toml", "--workers", 1), 3, "the same command goes on")
     assert siesweep("run", "plain.toml", "--workers", 1).exit_code == 0
 
 
 def test_an_interrupt_after_the_run(done, monkeypatch):
-    monkeypatch.setattr(printing, "show_results", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(printed_results, "show_results", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert_refused(siesweep("run", "plain.toml"), 3, "interrupted")
 
 

@@ -14,7 +14,7 @@ import xarray as xr
 import sweep
 from sweep import results
 from sweep.places import Folder, place_of
-from sweep.printing import figure_of, show_results
+from sweep.printed_results import figure_of, show_results
 from sweep.published import PublishedNumber
 from sweep.results import Row, ranges, rows
 from tests.sweep.studies import PLAIN, plain, toy
@@ -78,7 +78,7 @@ import sys
 from pathlib import Path
 import sweep
 from sweep.places import Folder, place_of
-from sweep.printing import figure_of, show_results
+from sweep.printed_results import figure_of, show_results
 from sweep.spec import loads
 store = Path({str(plain_store)!r})
 # The cube's own metadata stands for a figure that is not older than it, and is not drawn again.
