@@ -250,6 +250,9 @@ class RecursionSolution(Solution):
         # A lane that has ended stands still: its next "step" lasts NEVER months.
         begin: tuple[jax.Array, ...] = (zero + NEVER, zero, zero, zero)
         shortest, date, longest, final = self._over_steps(visit, begin)
+        # It also does after the last row, where it has ended within the horizon.
+        stands = ~self.endless & (self.last_time < self.horizon)
+        longest, final = (jnp.where(stands, NEVER, value) for value in (longest, final))
 
         def pace(duration: jax.Array) -> jax.Array:
             return jnp.where(duration < NEVER, self.width / duration, 0)

@@ -121,6 +121,15 @@ def test_an_explosion_that_ends_at_a_ceiling_stays_one() -> None:
     np.testing.assert_array_equal(values["reached_ceiling"], made >= 0.99 * 20)
 
 
+@pytest.mark.slow
+def test_software_that_stands_at_its_limit_is_a_fizzle_whoever_is_solved_beside_it() -> None:
+    for distances in (2.0, [2.0, 3.0, 4.0]):
+        given = {"distance_to_effective_limits": distances, "initial_returns_to_software_rnd": 1.0, "horizon": 48.0}
+        values = _evaluate("davidson_houlden_2025", {"constant_returns": True}, Outcomes(regime=10.0), **given).values
+        assert values["fizzle"].all()
+        assert not values["exponential"].any()
+
+
 def test_windows_by_doublings_years_and_speedup_are_one_quantity() -> None:
     assert Window("w", 6, doublings=12.0).amount(8.0) == 12.0
     assert Window("w", 6, years=1.5).amount(8.0) == pytest.approx(12.0)
