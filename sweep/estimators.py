@@ -10,7 +10,7 @@ Techniques, section 6.4; Owen (1997) for replicated scrambled nets.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,30 @@ def ratio(totals: NDArray[Any], counts: NDArray[Any], varies: bool = True) -> tu
     return mean, np.where(filled > 1, error, np.nan)
 
 
+class _Pooled(NamedTuple):
+    """The distribution of all draws of every cell: counts up to the end of each bin, between its edges, (…, bins) all; and the extremes of
+    what is finite, (…)."""
+
+    below: Floats
+    lower: Floats
+    upper: Floats
+    least: Floats
+    greatest: Floats
+
+    def quantile(self, wanted: Floats) -> tuple[Floats, NDArray[np.intp], Floats]:
+        """The value below which so many draws lie, its bin and how far into it, each (…). +inf in the last bin."""
+        last = self.below.shape[-1] - 1
+        place = np.minimum((self.below < wanted[..., None]).sum(-1), last)
+        before = _at(self.below, place - 1)
+        inside = _at(self.below, place) - before
+        into = np.where(inside > 0, (wanted - before) / np.maximum(inside, 1), 0)
+        low, high = _at(self.lower, place), _at(self.upper, place)
+        with np.errstate(invalid="ignore"):
+            # inf − inf in the bin of +inf, which is not interpolated.
+            value = np.clip(low + (high - low) * into, self.least, self.greatest)
+        return np.where(place == last, np.inf, value), place, into
+
+
 def quantiles(
     histogram: NDArray[Any], edges: Floats, shares: tuple[float, ...], least: Floats, greatest: Floats, varies: bool = True
 ) -> tuple[Floats, Floats]:
@@ -46,28 +70,26 @@ def quantiles(
     cumulative = np.cumsum(histogram, -1, dtype=np.int64)
     below = cumulative.sum(-2, dtype=np.float64)
     total, by_replicate = below[..., -1], cumulative[..., -1]
-    lower, upper = _finite_edges(edges, least, greatest)
-    last = histogram.shape[-1] - 1
+    pooled = _Pooled(below, *_finite_edges(edges, least, greatest), least, greatest)
     values, errors = [], []
     for share in shares:
-        wanted = share * total
-        place = np.minimum((below < wanted[..., None]).sum(-1), last)
-        before = _at(below, place - 1)
-        inside = _at(below, place) - before
-        into = np.where(inside > 0, (wanted - before) / np.maximum(inside, 1), 0)
-        low, high = _at(lower, place), _at(upper, place)
-        infinite = place == last
-        with np.errstate(invalid="ignore"):
-            # inf − inf in the bin of +inf, which is not interpolated.
-            value = np.clip(low + (high - low) * into, least, greatest)
-        values.append(np.where(total > 0, np.where(infinite, np.inf, value), np.nan))
-        # How the share below the value varies among replicates, on the density of draws there.
+        value, place, into = pooled.quantile(share * total)
+        values.append(np.where(total > 0, value, np.nan))
+        # How the share below the value varies among replicates …
         begun = _at(cumulative, (place - 1)[..., None])
         under = begun + into[..., None] * (_at(cumulative, place[..., None]) - begun)
         share_se = ratio(under, by_replicate, varies)[1]
+        # … and how far apart quantiles are beside this one: over as many draws as independent ones would be uncertain by, since a single
+        # bin may hold one draw or none.
         with np.errstate(invalid="ignore", divide="ignore"):
-            error = np.where(share_se == 0, 0.0, share_se * total * (high - low) / inside)
-        errors.append(np.where(infinite | (total == 0), np.nan, error))
+            reach = np.fmax(share_se, np.sqrt(share * (1 - share) / total))
+            ends = np.clip(share - reach, 0, 1), np.clip(share + reach, 0, 1)
+            low, high = (pooled.quantile(end * total)[0] for end in ends)
+            # Of what is reached no more, nothing is known but from below.
+            reached = high < np.inf
+            apart = (np.where(reached, high, value) - low) / (np.where(reached, ends[1], share) - ends[0])
+            error = np.where(share_se == 0, 0.0, share_se * apart)
+        errors.append(np.where(np.isfinite(value) & (total > 0), error, np.nan))
     return np.stack(values, -1), np.stack(errors, -1)
 
 
