@@ -22,8 +22,9 @@ from kernels.elementary import exp
 from kernels.in_memory import in_memory
 from kernels.law import governance, hardware, noise, training
 from kernels.law.bare_law import BareLaw
+from kernels.solvers import bridges
 from kernels.solvers.clock import Memory
-from kernels.solvers.clock_dense import SoftwareSystem
+from kernels.solvers.clock_dense import Roughness, SoftwareSystem
 from kernels.solvers.solution import MOST_DOUBLINGS
 from kernels.solvers.step import State
 
@@ -57,6 +58,7 @@ class GrowthSystem(SoftwareSystem):
         remembered += ["runs", "caught_up"] * ("deployed" in names)
         remembered += ["stretch"] * self.law.has_ramp
         remembered += self._wandering.remembered if self._wanders else ()
+        remembered += ["begun_at"] * self._may_pause_between
         remembered += ["breakthroughs", "next_breakthrough"] * self._breaks_through
         remembered += ["fully_installed"] * (options["hardware"] == "loop")
         self._set("names", tuple(names))
@@ -80,6 +82,11 @@ class GrowthSystem(SoftwareSystem):
     @property
     def _wanders(self) -> bool:
         return self.law.options["noise"] in ("pace", "both")
+
+    @property
+    def _may_pause_between(self) -> bool:
+        """Whether a random path may meet the threshold of a pause between its points."""
+        return self._wanders and self.law.options["governance"] == "pause"
 
     @property
     def _breaks_through(self) -> bool:
@@ -159,6 +166,19 @@ class GrowthSystem(SoftwareSystem):
         unit = jnp.log(self.law.parameters["recent_doubling_time"])
         return self._log_policy_pace(at, before) - unit, before - unit
 
+    def roughness(self, memory: Memory) -> Roughness | None:
+        if not self._wanders:
+            return None
+        p, at = self.law.parameters, dict(zip(self.remembered, memory, strict=True))
+        above, below, when = self._wandering.between(at["segment"])
+        # σ√(2/τ) dW
+        return Roughness(at["segment"], 2 * p["noise_sd"] ** 2 / p["noise_correlation_time"], above, below, when)
+
+    def log_most_pace(self) -> jax.Array | None:
+        if self.law.options["governance"] != "cap":
+            return None
+        return jnp.log(self.law.parameters["pace_cap"] / self.law.parameters["recent_doubling_time"])
+
     def rates(self, state: State, memory: Memory) -> State:
         p, at = self.law.parameters, self._named(state, memory)
         level = self.law.level(at["coordinate"])
@@ -221,6 +241,8 @@ class GrowthSystem(SoftwareSystem):
         before = self._log_pace_before_policy(at, zero)
         if self.law.options["governance"] == "reaction" and self.law.options["reaction_start"] == "current":
             at["awareness"] = before / _LOG_2
+        if self._may_pause_between:
+            at["begun_at"] = before
         return self._split(self._settled(at, before))
 
     def _split(self, at: Mapping[str, jax.Array]) -> tuple[State, Memory]:
@@ -244,6 +266,15 @@ class GrowthSystem(SoftwareSystem):
             "phase": jnp.where(begins, 1, at["phase"]),
             "resumption": jnp.where(begins, at["time"] + self.law.parameters["pause_length"], at["resumption"]),
         }
+
+    def _paused_between(self, at: Mapping[str, jax.Array], is_due: jax.Array) -> dict[str, jax.Array]:
+        """At a point of the path: a pause begins there if the path has met its threshold since the last one, where no step could see it."""
+        p = self.law.parameters
+        ahead = self._log_pace_before_policy(at, self.law.level(at["coordinate"]))
+        variance = 2 * p["noise_sd"] ** 2 / (noise.POINTS << self.refinements)
+        highest = bridges.highest(at["begun_at"], ahead, variance, self._wandering.between(at["segment"])[0])
+        begun_at = jnp.where(is_due, ahead, at["begun_at"])
+        return {**self._paused(at, is_due & (highest >= jnp.log(p["pace_threshold"]))), "begun_at": begun_at}
 
     def _times(self, at: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """When each kind of event at a known time is next, months."""
@@ -297,6 +328,8 @@ class GrowthSystem(SoftwareSystem):
         times = self._times(at)
         due = {name: at["time"] >= time for name, time in times.items()}
         p, one = self.law.parameters, jnp.ones_like(at["time"])
+        if self._may_pause_between:
+            at.update(self._paused_between(at, due["segment"]))
         if "segment" in due:
             at.update({name: jnp.where(due["segment"], value, at[name]) for name, value in self._wandering.advanced(at).items()})
         if "next_breakthrough" in due:

@@ -33,6 +33,8 @@ POINTS = 8
 """Points of the base grid a correlation time."""
 _BREAKTHROUGHS = 1 << 8
 """What breakthroughs are addressed by; points of the path are by how often their grid was halved."""
+_BETWEEN = 1 << 9
+"""What lies between the points is addressed by, and by how often their grid was halved."""
 
 
 def _words(path: tuple[jax.Array, jax.Array], index: jax.Array, what: int) -> tuple[jax.Array, jax.Array]:
@@ -117,6 +119,14 @@ class Wandering:
         # The bridge is below the line by ½δ²s(1 − s) of its mean, and has variance 2δs(1 − s), half of which it adds to the mean pace.
         bulge = length * (deviation - length / 4 * (start + end))
         return deviation * (start + share * (end - start) + share * (1 - share) * bulge)
+
+    def between(self, segment: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Of the interval of this number, shape (lanes,): two exponential numbers of mean 1 and a uniform one, for how far the path goes
+        from the line through both its ends, and when."""
+        above, below = (nearer_tail(word, segment.dtype) for word in _words(self.path, segment, _BETWEEN + 2 * self.refinements))
+        when = nearer_tail(_words(self.path, segment, _BETWEEN + 2 * self.refinements + 1)[0], segment.dtype)
+        uniform = jnp.where(when.upper, 1 - when.probability, when.probability)
+        return _exponential(above), _exponential(below), uniform
 
 
 def breakthrough(path: tuple[jax.Array, jax.Array], number: jax.Array, rate: jax.Array, size: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -26,11 +26,31 @@ from kernels.solvers.solution import Solution
 from kernels.solvers.step import State, take_step
 
 
+class Roughness(NamedTuple):
+    """What a random path does between the points at which it is known, each (…, lanes): the `number` of the interval; by how much the
+    variance of ln of the pace grows a month; and what is drawn for the interval, how far the path rises `above` the line and falls `below`
+    it, exponential numbers of mean 1, and `when`, a uniform one."""
+
+    number: jax.Array
+    variance: jax.Array
+    above: jax.Array
+    below: jax.Array
+    when: jax.Array
+
+
 class SoftwareSystem(System):
     """A system whose coordinate stands for doublings of software."""
 
     leaps: bool
     """Whether the coordinate can jump at a known time."""
+
+    def roughness(self, memory: Memory) -> Roughness | None:
+        """Of a pace that follows a random path, which the steps know at its points alone; None for a pace that is smooth between events."""
+        return None
+
+    def log_most_pace(self) -> jax.Array | None:
+        """ln of the pace at which policy holds software, doublings a month, (lanes,); None where it does not."""
+        return None
 
     @abstractmethod
     def coordinate(self, level: jax.Array) -> jax.Array:

@@ -14,7 +14,8 @@ from kernels.elementary import exp
 from kernels.in_memory import in_memory
 from kernels.in_turn import in_turn
 from kernels.solvers.clock import clock_rate
-from kernels.solvers.clock_dense import DenseClock, Place
+from kernels.solvers.clock_dense import DenseClock, Place, Roughness
+from kernels.solvers.rough_paces import RoughPaces, Steps, rough_paces
 from kernels.solvers.rows import at_places, places
 from kernels.solvers.search import illinois, root_of, sign_change
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, followed, log_of_met
@@ -190,6 +191,27 @@ class ClockSolution(DenseClock):
         highest: tuple[jax.Array, jax.Array, jax.Array] = lax.cond(jnp.any(found.is_humped), inside, lambda: (value, month, end))
         return highest
 
+    @cached_property
+    def _rough(self) -> RoughPaces | None:
+        """The pace along a random path; None for a law that has none."""
+        track = self._track
+
+        def roughness(index: jax.Array) -> Roughness | None:
+            return self.system.roughness(tuple(lax.dynamic_index_in_dim(rows, index, 0, keepdims=False) for rows in track.memories))
+
+        def known(index: jax.Array) -> Roughness:
+            found = roughness(index)
+            assert found is not None
+            return found
+
+        def along(place: Place) -> Steps:
+            pace, slowness = self._heights_in(place)
+            return Steps(pace.start, pace.end, pace.summit, -slowness.start, -slowness.end)
+
+        if roughness(jnp.int32(0)) is None:
+            return None
+        return rough_paces(self._step, known, along, track.used, len(track.stride), self.system.log_most_pace())
+
     def paces(self) -> Paces:
         track = self._track
         # Before policy.
@@ -197,7 +219,12 @@ class ClockSolution(DenseClock):
             self.system.log_paces(tuple(of(row) for row in track.states), tuple(of(row) for row in track.memories))[1]
             for of in (lambda rows: rows[0], self._final)
         )
-        (highest, slowest), (date, _), _, _ = self._extremes
+        if self._rough is None:
+            (highest, slowest), (date, _), _, _ = self._extremes
+        else:
+            fastest = self._rough.fastest
+            highest, slowest = fastest.highest, self._rough.slowest
+            date = fastest.date(highest, jnp.full_like(highest, jnp.inf))
         arrived = track.arrival <= self.horizon
         if self.system.ceiling is None:
             # A blow-up.
@@ -232,7 +259,11 @@ class ClockSolution(DenseClock):
 
         share = root_of(miss, lambda: sign_change(miss, low, high, self._secants), low, high)
         (date, *_), _ = self._along(place, jnp.where(at_once & known, 0, share) * place.stride)
-        return jnp.where((known | (highest >= wanted)) & (date <= self.horizon), date, jnp.inf)
+        found = jnp.where((known | (highest >= wanted)) & (date <= self.horizon), date, jnp.inf)
+        if self._rough is None:
+            return found
+        meets, interval = self._rough.first_at(wanted)
+        return jnp.where(meets, jnp.minimum(interval.date(wanted, found), self.horizon), jnp.inf)
 
     # --- windows ---------------------------------------------------------------------------------------------------------------------
 
