@@ -191,9 +191,8 @@ class ClockSolution(DenseClock):
         highest: tuple[jax.Array, jax.Array, jax.Array] = lax.cond(jnp.any(found.is_humped), inside, lambda: (value, month, end))
         return highest
 
-    @cached_property
-    def _rough(self) -> RoughPaces | None:
-        """The pace along a random path; None for a law that has none."""
+    def _rough(self, levels: jax.Array) -> RoughPaces | None:
+        """The pace along a random path, and where it is first at `levels`, ln of paces (levels, lanes); None for a law that has none."""
         track = self._track
 
         def roughness(index: jax.Array) -> Roughness | None:
@@ -210,7 +209,7 @@ class ClockSolution(DenseClock):
 
         if roughness(jnp.int32(0)) is None:
             return None
-        return rough_paces(self._step, known, along, track.used, len(track.stride), self.system.log_most_pace())
+        return rough_paces(self._step, known, along, track.used, self.system.log_most_pace(), levels)
 
     def paces(self) -> Paces:
         track = self._track
@@ -219,12 +218,12 @@ class ClockSolution(DenseClock):
             self.system.log_paces(tuple(of(row) for row in track.states), tuple(of(row) for row in track.memories))[1]
             for of in (lambda rows: rows[0], self._final)
         )
-        if self._rough is None:
+        rough = self._rough(jnp.zeros((1, *self.horizon.shape), self.horizon.dtype))
+        if rough is None:
             (highest, slowest), (date, _), _, _ = self._extremes
         else:
-            fastest = self._rough.fastest
-            highest, slowest = fastest.highest, self._rough.slowest
-            date = fastest.date(highest, jnp.full_like(highest, jnp.inf))
+            highest, slowest = rough.fastest.highest, rough.slowest
+            date = rough.fastest.date(highest, jnp.full_like(highest, jnp.inf))
         arrived = track.arrival <= self.horizon
         if self.system.ceiling is None:
             # A blow-up.
@@ -260,10 +259,10 @@ class ClockSolution(DenseClock):
         share = root_of(miss, lambda: sign_change(miss, low, high, self._secants), low, high)
         (date, *_), _ = self._along(place, jnp.where(at_once & known, 0, share) * place.stride)
         found = jnp.where((known | (highest >= wanted)) & (date <= self.horizon), date, jnp.inf)
-        if self._rough is None:
+        rough = self._rough(wanted)
+        if rough is None:
             return found
-        meets, interval = self._rough.first_at(wanted)
-        return jnp.where(meets, jnp.minimum(interval.date(wanted, found), self.horizon), jnp.inf)
+        return jnp.where(rough.met, jnp.minimum(rough.first.date(wanted, found), self.horizon), jnp.inf)
 
     # --- windows ---------------------------------------------------------------------------------------------------------------------
 

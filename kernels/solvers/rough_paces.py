@@ -14,18 +14,19 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kernels.in_memory import in_memory
 from kernels.solvers import bridges
 from kernels.solvers.clock_dense import Place, Roughness
-from kernels.solvers.rows import at_places, places
 
 
 class Interval(NamedTuple):
-    """An interval of the path, (…, lanes) all: ln of the pace at both ends and at its highest (-inf where there is none), when it begins
-    and ends, how much the variance grows in it, and the number that says when what is passed in it is passed."""
+    """An interval of the path, (…, lanes) all: ln of the pace at both ends, at its highest, and at its highest along the steps; when it
+    begins and ends, how much the variance grows in it, and the number that says when what is passed in it is passed."""
 
     start: jax.Array
     end: jax.Array
     highest: jax.Array
+    summit: jax.Array
     begun: jax.Array
     ended: jax.Array
     variance: jax.Array
@@ -53,27 +54,16 @@ class Steps(NamedTuple):
 
 
 class RoughPaces(NamedTuple):
-    """`intervals` in the rows of their last steps, (steps, lanes); ln of how slow the pace is at its slowest before policy, (lanes,)."""
+    """The interval of the highest pace, (lanes,); ln of how slow the pace is at its slowest before policy, (lanes,); and of levels that
+    were asked for whether the pace is ever there, and the first interval in which it is, (levels, lanes)."""
 
-    intervals: Interval
+    fastest: Interval
     slowest: jax.Array
-
-    @property
-    def fastest(self) -> Interval:
-        """The interval of the highest pace, (lanes,)."""
-        return self._at(jnp.argmax(self.intervals.highest, axis=0).astype(jnp.int32))
-
-    def first_at(self, level: jax.Array) -> tuple[jax.Array, Interval]:
-        """Whether the pace is ever at a level (…, lanes), and the first interval in which it is."""
-        meets = self.intervals.highest[:, None] >= level
-        return jnp.any(meets, axis=0), self._at(jnp.argmax(meets, axis=0).astype(jnp.int32))
-
-    def _at(self, index: jax.Array) -> Interval:
-        here = places(index)
-        return Interval(*(at_places(row, here) for row in self.intervals))
+    met: jax.Array
+    first: Interval
 
 
-_Held = tuple[tuple[jax.Array, ...], jax.Array, Interval]
+_Held = tuple[Interval, jax.Array, jax.Array, RoughPaces]
 
 
 def rough_paces(
@@ -81,23 +71,21 @@ def rough_paces(
     roughness: Callable[[jax.Array], Roughness],
     along: Callable[[Place], Steps],
     used: jax.Array,
-    rows: int,
     log_most: jax.Array | None,
+    levels: jax.Array,
 ) -> RoughPaces:
-    """Of `used` steps in so many rows: `step(index)` and `roughness(index)` are those of all trajectories at a step, `along(place)` the
-    pace in it."""
-    like = step(jnp.int32(0)).state[0]
+    """Of `used` steps: `step(index)` and `roughness(index)` are those of all trajectories at a step, `along(place)` the pace in it;
+    `levels` are ln of paces, (levels, lanes)."""
 
     def visit(index: jax.Array, held: _Held) -> _Held:
-        (was, first, first_before, begun, summit), slowest, found = held
+        interval, first_before, number, found = held
         place, rough = step(index), roughness(index)
         pace = along(place)
-        enters = (index == 0) | (rough.number != was)
+        enters = (index == 0) | (rough.number != number)
         first, first_before, begun = (
-            jnp.where(enters, new, old) for new, old in ((pace.start, first), (pace.start_before, first_before), (place.state[0], begun))
+            jnp.where(enters, new, old)
+            for new, old in ((pace.start, interval.start), (pace.start_before, first_before), (place.state[0], interval.begun))
         )
-        summit = jnp.where(enters, pace.summit, jnp.maximum(summit, pace.summit))
-        last = (index == used) | (roughness(jnp.minimum(index + 1, used)).number != rough.number)
         ended = place.end[0]
         variance = rough.variance * (ended - begun)
         if log_most is None:
@@ -106,16 +94,32 @@ def rough_paces(
             # Policy that holds the pace holds it wherever it would go.
             highest = jnp.minimum(bridges.highest(first_before, pace.end_before, variance, rough.above), log_most)
         # The law itself may have a summit in between. What the steps follow is the mean pace, which is above the line by as much as this.
+        summit = jnp.where(enters, pace.summit, jnp.maximum(interval.summit, pace.summit))
         highest = jnp.maximum(highest, summit - variance / 8)
+        here = in_memory(Interval(first, pace.end, highest, summit, begun, ended, variance, rough.when))
+        last = in_memory((index == used) | (roughness(jnp.minimum(index + 1, used)).number != rough.number))
         slow = bridges.highest(-first_before, -pace.end_before, variance, rough.below)
-        slowest = jnp.where(last, jnp.maximum(slow, slowest), slowest)
-        here = Interval(first, pace.end, jnp.where(last, highest, -jnp.inf), begun, ended, variance, rough.when)
-        kept = Interval(*(lax.dynamic_update_index_in_dim(row, value, index, 0) for row, value in zip(found, here, strict=True)))
-        return (rough.number, first, first_before, begun, summit), slowest, kept
+        higher = last & (highest > found.fastest.highest)
+        meets = last & ~found.met & (highest >= levels)
+        return (
+            here,
+            first_before,
+            rough.number,
+            RoughPaces(
+                fastest=_chosen(higher, here, found.fastest),
+                slowest=jnp.where(last, jnp.maximum(slow, found.slowest), found.slowest),
+                met=found.met | meets,
+                first=_chosen(meets, here, found.first),
+            ),
+        )
 
-    nothing = jnp.zeros_like(like)
-    empty = jnp.zeros((rows, *like.shape), like.dtype)
-    found = Interval(*[empty] * 7)._replace(highest=jnp.full_like(empty, -jnp.inf))
-    begin = ((nothing - 1, *[nothing] * 4), nothing - jnp.inf, found)
-    _, slowest, intervals = lax.fori_loop(0, used + 1, visit, begin)
-    return RoughPaces(intervals, slowest)
+    nothing = jnp.zeros_like(levels[0])
+    none, never = Interval(*[nothing] * 8), nothing - jnp.inf
+    firsts = Interval(*[jnp.zeros_like(levels)] * 8)
+    begin = (none, nothing, nothing, RoughPaces(none._replace(highest=never), never, levels != levels, firsts))
+    found: RoughPaces = lax.fori_loop(0, used + 1, visit, begin)[3]
+    return found
+
+
+def _chosen(which: jax.Array, here: Interval, before: Interval) -> Interval:
+    return Interval(*(jnp.where(which, new, old) for new, old in zip(here, before, strict=True)))
