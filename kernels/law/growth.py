@@ -58,7 +58,7 @@ class GrowthSystem(SoftwareSystem):
         remembered += ["runs", "caught_up"] * ("deployed" in names)
         remembered += ["stretch"] * self.law.has_ramp
         remembered += self._wandering.remembered if self._wanders else ()
-        remembered += ["begun_at"] * self._may_pause_between
+        remembered += ["meeting"] * self._may_pause_between
         remembered += ["breakthroughs", "next_breakthrough"] * self._breaks_through
         remembered += ["fully_installed"] * (options["hardware"] == "loop")
         self._set("names", tuple(names))
@@ -241,9 +241,10 @@ class GrowthSystem(SoftwareSystem):
         before = self._log_pace_before_policy(at, zero)
         if self.law.options["governance"] == "reaction" and self.law.options["reaction_start"] == "current":
             at["awareness"] = before / _LOG_2
+        at = self._settled(at, before)
         if self._may_pause_between:
-            at["begun_at"] = before
-        return self._split(self._settled(at, before))
+            at["meeting"] = self._meeting(at)
+        return self._split(at)
 
     def _split(self, at: Mapping[str, jax.Array]) -> tuple[State, Memory]:
         return tuple(at[name] for name in self.names), tuple(at[name] for name in self.remembered)
@@ -267,14 +268,31 @@ class GrowthSystem(SoftwareSystem):
             "resumption": jnp.where(begins, at["time"] + self.law.parameters["pause_length"], at["resumption"]),
         }
 
-    def _paused_between(self, at: Mapping[str, jax.Array], is_due: jax.Array) -> dict[str, jax.Array]:
-        """At a point of the path: a pause begins there if the path has met its threshold since the last one, where no step could see it."""
+    def _meeting(self, at: Mapping[str, jax.Array]) -> jax.Array:
+        """At a point of the path: when the path meets the threshold of a pause before the next one, months; +inf if it does not.
+
+        As far as the pace changes along a line until then; a step sees whatever else comes above it.
+        """
         p = self.law.parameters
-        ahead = self._log_pace_before_policy(at, self.law.level(at["coordinate"]))
+        state, memory = self._split(at)
+        moving = (jnp.ones_like(at["time"]), *self.rates(state, memory))
+
+        def log_pace(*state: jax.Array) -> jax.Array:
+            named = self._named(state, memory)
+            # Of the path itself, not of the mean over all that go through both points.
+            straight = self._wandering.bulge(named, named["time"], p["noise_sd"], p["noise_correlation_time"])
+            return self._log_pace_before_policy(named, self.law.level(named["coordinate"])) - straight
+
+        here, slope = jax.jvp(log_pace, state, moving)
+        months = self._wandering.months(p["noise_correlation_time"])
+        threshold = jnp.log(p["pace_threshold"])
+        ahead = here + slope * months
         variance = 2 * p["noise_sd"] ** 2 / (noise.POINTS << self.refinements)
-        highest = bridges.highest(at["begun_at"], ahead, variance, self._wandering.between(at["segment"])[0])
-        begun_at = jnp.where(is_due, ahead, at["begun_at"])
-        return {**self._paused(at, is_due & (highest >= jnp.log(p["pace_threshold"]))), "begun_at": begun_at}
+        meets = bridges.highest(here, ahead, variance, self._wandering.between(at["segment"])[0]) >= threshold
+        # The line to the threshold and back.
+        below, beyond = jnp.maximum(threshold - here, 0), jnp.abs(ahead - threshold)
+        share = below / jnp.maximum(below + beyond, 1e-30)
+        return jnp.where(meets, at["time"] + share * months, jnp.inf)
 
     def _times(self, at: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """When each kind of event at a known time is next, months."""
@@ -290,6 +308,8 @@ class GrowthSystem(SoftwareSystem):
             times["stretch"] = jnp.where(at["stretch"] == 0, start, jnp.where(at["stretch"] == 1, end, never))
         if self._wanders:
             times["segment"] = (at["segment"] + 1) * self._wandering.months(p["noise_correlation_time"])
+        if self._may_pause_between:
+            times["meeting"] = jnp.where(at["phase"] == 0, at["meeting"], never)
         if self._breaks_through:
             times["next_breakthrough"] = at["next_breakthrough"]
         return times
@@ -328,10 +348,12 @@ class GrowthSystem(SoftwareSystem):
         times = self._times(at)
         due = {name: at["time"] >= time for name, time in times.items()}
         p, one = self.law.parameters, jnp.ones_like(at["time"])
-        if self._may_pause_between:
-            at.update(self._paused_between(at, due["segment"]))
+        if "meeting" in due:
+            at.update(self._paused(at, due["meeting"]))
         if "segment" in due:
             at.update({name: jnp.where(due["segment"], value, at[name]) for name, value in self._wandering.advanced(at).items()})
+            if "meeting" in due:
+                at["meeting"] = jnp.where(due["segment"], self._meeting(at), at["meeting"])
         if "next_breakthrough" in due:
             at.update(self._broken_through(at, due["next_breakthrough"]))
         if "resumption" in due:

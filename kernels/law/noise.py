@@ -113,12 +113,19 @@ class Wandering:
 
     def log_pace(self, at: Mapping[str, jax.Array], months: jax.Array, deviation: jax.Array, correlation_time: jax.Array) -> jax.Array:
         """ln of the pace's factor at a time within the interval (and a little beyond), with σ = `deviation`, each (lanes,)."""
-        share = jnp.clip(months / self.months(correlation_time) - at["segment"], -1, 2)
         start, end = at["wander_start"], at["wander_end"]
-        length = 1 / (POINTS << self.refinements)
+        line = start + self._share(at, months, correlation_time) * (end - start)
+        return deviation * line + self.bulge(at, months, deviation, correlation_time)
+
+    def bulge(self, at: Mapping[str, jax.Array], months: jax.Array, deviation: jax.Array, correlation_time: jax.Array) -> jax.Array:
+        """By how much the mean of the pace's factor over all paths through both points is above the line between them, of its ln."""
+        share, length = self._share(at, months, correlation_time), 1 / (POINTS << self.refinements)
         # The bridge is below the line by ½δ²s(1 − s) of its mean, and has variance 2δs(1 − s), half of which it adds to the mean pace.
-        bulge = length * (deviation - length / 4 * (start + end))
-        return deviation * (start + share * (end - start) + share * (1 - share) * bulge)
+        above = length * (deviation - length / 4 * (at["wander_start"] + at["wander_end"]))
+        return deviation * share * (1 - share) * above
+
+    def _share(self, at: Mapping[str, jax.Array], months: jax.Array, correlation_time: jax.Array) -> jax.Array:
+        return jnp.clip(months / self.months(correlation_time) - at["segment"], -1, 2)
 
     def between(self, segment: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Of the interval of this number, shape (lanes,): two exponential numbers of mean 1 and a uniform one, for how far the path goes
