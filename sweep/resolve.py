@@ -13,7 +13,7 @@ from kernels import sampling
 from kernels.models import Model, ModelError
 from kernels.sampling import Distribution
 from sweep import evidence
-from sweep.axes import Axis
+from sweep.axes import Axis, told_apart
 from sweep.config import DEFAULT_TOLERANCE, Config, CorrelationTable
 from sweep.distributions import DistributionTable, is_continuous
 from sweep.document import Document
@@ -138,9 +138,13 @@ def _axes(document: Document, config: Config, model: Model) -> dict[str, Axis]:
         if name in config.parameters:
             problem = "given twice, in [parameters] and in [axes]"
             raise document.error(["parameters", name], problem, "remove it from [parameters], or from [axes]")
-    return {
-        parameter.name: config.axes[parameter.name].axis(parameter.name) for parameter in model.parameters if parameter.name in config.axes
-    }
+    found = {}
+    for name in (parameter.name for parameter in model.parameters if parameter.name in config.axes):
+        try:
+            found[name] = told_apart(config.axes[name].axis(name), config.sweep.precision)
+        except Fault as fault:
+            raise document.told(["axes", name], fault) from None
+    return found
 
 
 def _refuse_too_many_dimensions(document: Document, config: Config, parameters: Mapping[str, Distribution | float]) -> None:
