@@ -52,14 +52,20 @@ def show_results(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> N
     )
     if "first_failed_index" in held:
         page.print(f"first that failed: siesweep replay {place.address} --index {held['first_failed_index']}", soft_wrap=True)
-    if _is_older(figure, place):
-        from sweep.plots import save_figure
-
-        save_figure(spec, cube, figure)
-    page.print(f"figure  {figure}", soft_wrap=True)
+    if _drawn(spec, cube, place, figure):
+        page.print(f"figure  {figure}", soft_wrap=True)
     page.print(f"cube    {place.address}    ({place.opening})", soft_wrap=True)
     if place.snapshot is not None:
         page.print(f"snapshot  {place.snapshot}", soft_wrap=True)
+
+
+def _drawn(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> bool:
+    """Whether there is a figure of the finished cube, drawn now or before. Of a sweep that keeps no statistics there is nothing to draw."""
+    if not _is_older(figure, place):
+        return True
+    from sweep.plots import save_figure
+
+    return save_figure(spec, cube, figure)
 
 
 def _is_older(figure: Path, place: Place) -> bool:

@@ -224,6 +224,15 @@ def test_a_figure_is_drawn_once(study, plain_store, tmp_path, monkeypatch):
     assert figure.stat().st_mtime_ns == stamp
 
 
+def test_no_figure_is_announced_where_there_is_nothing_to_draw(study, plain_store, tmp_path, monkeypatch):
+    spec, cube = study
+    bare = spec.replace({"statistics": {"mean": False, "probability": False, "histogram": False, "quantiles": []}, "published": None})
+    text = printed(bare, cube, plain_store, tmp_path, monkeypatch)
+    assert "figure" not in text
+    assert f"cube    {plain_store}" in text
+    assert not (tmp_path / "figure.png").exists()
+
+
 @pytest.mark.parametrize(
     ("address", "figure"),
     [
