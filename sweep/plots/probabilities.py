@@ -31,10 +31,11 @@ def draw_probabilities(axes: Axes, spec: Spec, cube: xr.DataTree) -> None:
         centres, tolerances = [number.value for number in theirs.values()], [number.tolerance for number in theirs.values()]
         axes.errorbar(centres, heights, xerr=tolerances, fmt="D", color=THEIRS, capsize=3, markersize=5, label="published ± tolerance")
         ends |= {name: max(ends[name], number.value + number.tolerance) for name, number in theirs.items()}
-    widest = max(ends.values()) or 1.0
+    # What has no probability, as all its draws failed, has no end either.
+    widest = max((end for end in ends.values() if np.isfinite(end)), default=0.0) or 1.0
     for place, name in zip(places, names, strict=True):
         inside = ours[name][0] > _ROOM * widest
-        at = _GAP * widest + (0.0 if inside else ends[name])
+        at = _GAP * widest + (0.0 if inside else float(np.nan_to_num(ends[name])))
         axes.annotate(f"{ours[name][0]:.3f}", (at, place), color="white" if inside else "black", va="center", fontsize=SMALL)
     axes.set_yticks(places, names)
     axes.set_xlabel("probability")

@@ -145,6 +145,11 @@ def test_small_probabilities_can_be_read(drawn, plain_cube):
     assert numbers["0.900"][1] < 0.1
 
 
+def test_a_probability_that_there_is_not(drawn, plain_cube):
+    (panel,) = drawn(plain(outcomes={"regime": True}), changed(plain_cube, probability=float("nan"), probability_se=float("nan")))
+    assert [text.get_text() for text in panel.texts] == ["nan"] * 4
+
+
 def test_where_nothing_is_kept_nothing_is_drawn(drawn, plain_cube, cube_of_three):
     nothing = {"statistics": {"mean": False, "probability": False, "histogram": False, "quantiles": []}}
     assert drawn(plain(outcomes={"times": [6, 12], "regime": True}).replace(nothing), plain_cube) == []
