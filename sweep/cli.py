@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from sweep.places import Place
+    from sweep.plan import Plan
     from sweep.spec import Spec
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
@@ -119,7 +121,7 @@ def run(
     """
     spec = _load(config, draws, seed, settings)
     how = {"executor": executor, "workers": workers, "scheduler": scheduler, "shard": shard, "mix_versions": mix}
-    _run(spec, output or f"results/{spec.name}.zarr", **how)
+    _run(spec, output or _default_store(spec), **how)
 
 
 def _run(spec: Spec, store: str, **how: Any) -> None:
@@ -166,11 +168,29 @@ def plan(config: Path, draws: int | None, seed: int | None, settings: tuple[str,
     """Say what a sweep will take: trajectories, tiles, memory, disk, time. Runs nothing."""
     spec = _load(config, draws, seed, settings)
     from sweep.execute.inline import cores
+    from sweep.places import place_of
     from sweep.plan import make_plan, worthwhile_workers
     from sweep.printing import show_plan
 
     count = workers or spec.run.workers or min(cores(), worthwhile_workers(spec))
-    show_plan(make_plan(spec, count), count)
+    planned = make_plan(spec, count)
+    show_plan(planned, count)
+    _refuse_too_much(planned, place_of(_default_store(spec)))
+
+
+def _refuse_too_much(plan: Plan, place: Place) -> None:
+    """Raises StoreError where the disk cannot hold a new store of the sweep, as `run` does."""
+    from sweep.amounts import size
+    from sweep.store import StoreError
+
+    needed, free = sum(plan.stored_bytes().values()), place.free_bytes()
+    if free is not None and needed > free and not place.exists():
+        problem = f"`siesweep run` will refuse this: it takes about {size(needed)}, and the disk has {size(free)} left"
+        raise StoreError(f"{place.address}: {problem}; make room, ask for less, or run it with -o elsewhere")
+
+
+def _default_store(spec: Spec) -> str:
+    return f"results/{spec.name}.zarr"
 
 
 @main.command()
@@ -220,6 +240,7 @@ def extend(
 def merge(store: str, config: Path | None) -> None:
     """Finish a sweep whose shards are all done, and print its results."""
     from sweep import ledger
+    from sweep.amounts import counted
     from sweep.coordinator import check_tolerance
     from sweep.coordinator import merge as merge_shards
     from sweep.cube import CubeError, open_cube
@@ -231,7 +252,9 @@ def merge(store: str, config: Path | None) -> None:
     spec = spec_of(place, _config(config))
     if not merge_shards(spec, place):
         done = len(ledger.read(place).receipts)
-        raise CubeError(f"{store}: only {done:,} tiles are finished; run the shards that are missing, `siesweep status {store}` says more")
+        raise CubeError(
+            f"{store}: only {counted(done, 'tile')} finished so far; run the shards that are missing, `siesweep status {store}` says more"
+        )
     cube = open_cube(place)
     show_results(spec, cube, place, figure_of(place))
     check_tolerance(spec, place, cube)

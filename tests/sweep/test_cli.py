@@ -329,7 +329,21 @@ def test_plan_says_what_it_takes_and_runs_nothing(place, monkeypatch, computed):
     for row in ("trajectories", "tiles", "memory", "disk: statistics", "disk: histograms", "time", "store"):
         assert row in result.stdout
     assert "12,288 in 48 blocks of 256" in siesweep("plan", "plain.toml", "--draws", 12288).stdout
+    one = " ".join(siesweep("plan", "plain.toml", "--draws", 100, "--workers", 1).stdout.split())
+    for words in ("100 in 1 block of 256", "1 of up to 1 cell × 100 draws", "on 1 CPU worker,"):
+        assert words in one
     assert [path.name for path in place.iterdir()] == ["plain.toml"]
+
+
+def test_plan_of_more_than_there_is_room_for(place):
+    axes = [f"axes.{name}={{ linear = [1.5, 3], points = 65536 }}" for name in ("paper_growth_factor", "papers_for_first_doubling")]
+    changes = [
+        argument for each in (*axes, "axes.papers_per_agi_month={ linear = [1, 2], points = 65536 }") for argument in ("--set", each)
+    ]
+    result = siesweep("plan", "plain.toml", *changes, "--set", "store.draws=none")
+    assert "281,474,976,710,656 = " in result.stdout
+    assert result.exit_code == 1
+    assert result.stderr.startswith("siesweep: results/plain.zarr: `siesweep run` will refuse this: it takes about ")
 
 
 def test_status(done):

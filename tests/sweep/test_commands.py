@@ -127,7 +127,7 @@ def test_verify_names_what_is_damaged_and_repairs_it(folder, plain_store, comput
     (folder / "plain.zarr" / "draws" / "initial_agis" / "c" / "2").unlink()
     done = invoke("verify", "plain.zarr", code=1)
     assert "damaged: draws/initial_agis (tile /2): draws/initial_agis/c/2 is missing" in done.stdout
-    assert "1 tiles to compute again" in done.stdout
+    assert "1 tile to compute again" in done.stdout
     assert "`siesweep verify plain.zarr --repair` does exactly that" in done.stdout
     assert computed == []
     done = invoke("verify", "plain.zarr", "--repair")
@@ -163,9 +163,9 @@ def test_shards_and_merge(tmp_path, monkeypatch, plain_store):
     monkeypatch.chdir(tmp_path)
     Path("plain.toml").write_text(PLAIN)
     done = invoke("run", "plain.toml", "-o", "plain.zarr", "--shard", "1/2", "--workers", "1")
-    assert "shard 1/2 of plain.zarr is done; 2 tiles are finished in all" in done.stdout
+    assert "shard 1/2 of plain.zarr is done; finished in all: 2 tiles" in done.stdout
     done = invoke("merge", "plain.zarr", code=1)
-    assert "only 2 tiles are finished; run the shards that are missing" in done.stderr
+    assert "only 2 tiles finished so far; run the shards that are missing" in done.stderr
     done = invoke("run", "plain.toml", "-o", "plain.zarr", "--shard", "2/2", "--workers", "1")
     assert "numerical error" in done.stdout
     rewrite(Path("plain.zarr"), [record for record in records(Path("plain.zarr")) if "finished" not in record])
