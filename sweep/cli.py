@@ -12,7 +12,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -21,15 +21,25 @@ if TYPE_CHECKING:
     from sweep.plan import Plan
     from sweep.spec import Spec
 
-_CONFIG = click.argument("config", type=click.Path(path_type=Path))
+# Whether it can be read is found, and told, where it is read.
+_FILE = click.Path(path_type=Path, readable=False)
+_CONFIG = click.argument("config", type=_FILE)
 
 
 class _Command(click.Group):
     """A group that ends every expected error in one line and its exit code."""
 
+    def make_context(self, *arguments: Any, **named: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **named)
+        except click.UsageError as error:
+            _end_in_one_line(error)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            _end_in_one_line(error)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except KeyboardInterrupt:
@@ -41,6 +51,17 @@ class _Command(click.Group):
                 raise
             click.echo(f"siesweep: {error}", err=True)
             sys.exit(code)
+
+
+def _end_in_one_line(error: click.UsageError) -> NoReturn:
+    """End for an option or argument that cannot be. Of a group without a command the help is shown, as click has it."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        raise error
+    command = f" {error.ctx.info_name}" if error.ctx is not None and error.ctx.parent is not None else ""
+    problem = " ".join(error.format_message().split())
+    stop = "" if problem.endswith((".", "?")) else "."
+    click.echo(f"siesweep: {problem[:1].lower()}{problem[1:]}{stop} Fix: see siesweep{command} --help.", err=True)
+    sys.exit(error.exit_code)
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -210,9 +231,7 @@ def status(store: str, config: bool) -> None:
         show_status(place, held)
 
 
-_FROM_CONFIG = click.option(
-    "--config", type=click.Path(path_type=Path), help="The config that the cube was made from, where its model is your own code."
-)
+_FROM_CONFIG = click.option("--config", type=_FILE, help="The config that the cube was made from, where its model is your own code.")
 
 
 @main.command()
@@ -360,7 +379,7 @@ def bench(suite: str | None, json_path: Path | None) -> None:
 
 
 def _load(config: Path, draws: int | None, seed: int | None, settings: tuple[str, ...]) -> Spec:
-    from sweep.errors import SpecError
+    from sweep.errors import SpecError, in_one_line
     from sweep.spec import load
 
     overrides: dict[str, object] = {}
@@ -370,7 +389,11 @@ def _load(config: Path, draws: int | None, seed: int | None, settings: tuple[str
             raise SpecError(f"--set {setting}", "", None, "not KEY=VALUE", "write e.g. --set parameters.returns=1.2")
         try:
             overrides[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except tomllib.TOMLDecodeError as error:
+            if text.strip().startswith(("{", "[", '"', "'")):
+                example = "--set 'parameters.returns={ uniform = [0.5, 2] }'"
+                problem = f"the value is not valid TOML ({in_one_line(error)})"
+                raise SpecError(f"--set {setting}", "", None, problem, f"write it as in a config, e.g. {example}") from None
             # A bare word is meant as text: --set model.ceiling=linear.
             overrides[key.strip()] = text.strip()
     if draws is not None:

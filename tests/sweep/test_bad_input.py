@@ -94,7 +94,7 @@ CASES = [
     # missing
     ("no draws", tables(sweep__draws=None), "sweep.draws", None, "add draws"),
     ("no section", tables(outcomes=None), "outcomes", None, "add a section [outcomes]"),
-    ("no outcome", tables(outcomes={}), "outcomes", "{}", "give at least one of"),
+    ("no outcome", tables(outcomes={}), "outcomes", "{}", "peak, regime, most_doublings_in, warning."),
     ("normal without sd", returns({"normal": {"mean": 1}}), "parameters.returns.normal", "{ mean = 1 }", "{ mean, sd }"),
     ("triangular without mode", returns({"triangular": {"low": 1, "high": 2}}), "parameters.returns.triangular.mode", None, "add mode"),
     ("no distribution", returns({}), "parameters.returns", "{}", "exactly one of"),
@@ -260,6 +260,7 @@ CASES = [
     ("years of progress, model without", tables(sweep__model="toy_model", parameters={}, outcomes__years_of_progress=[12]), "outcomes.years_of_progress", "[12]", "use times"),
     ("most doublings, model without", tables(outcomes__most_doublings_in=[12]), "outcomes.most_doublings_in", "[12]", "windows"),
     ("peak, model without pace", tables(sweep__model="toy_model", parameters={}, outcomes={"peak": True}), "outcomes.peak", "true", "remove peak"),
+    ("diagnostics alone, model without", tables(outcomes={"diagnostics": True}), "outcomes.diagnostics", "true", "no further numbers to report"),
     ("regime that nothing leaves", tables(outcomes__regime={"factor": 1}), "outcomes.regime.factor", "1", "above 1"),
     # published numbers
     ("unknown outcome published", tables(published={"date_of_doubling_2": {"value": 1, "tolerance": 1, "place": "x"}}), "published.date_of_doubling_2", '{ value = 1, tolerance = 1, place = "x" }', "date_of_doubling_1"),
@@ -356,7 +357,8 @@ def test_not_utf_8(tmp_path):
     [
         ("meaning = 'm'\nsource = 's'\nkind = 'published'\n", "", "neither distribution nor value"),
         ("meaning = 'm'\nsource = 's'\nkind = 'guess'\nvalue = 1\n", "kind", "not one of the allowed values"),
-        ("source = 's'\nkind = 'published'\nvalue = 1\n", "meaning", "missing"),
+        ("source = 's'\nkind = 'published'\nvalue = 1\n", "meaning", "missing; add meaning = …"),
+        ("meaning = 'm'\nkind = 'published'\nvalue = 1\n", "source", "missing; add source = …"),
         ("meaning = 'm'\nsource = 's'\nkind = 'published'\nvalue = 1\ndistribution = { uniform = [1, 2] }\n", "", "distribution and value"),
         ("meaning = 'm'\nsource = 's'\nkind = 'published'\ndistribution = { uniform = [2, 1] }\n", "distribution.uniform", "not below"),
         (
@@ -375,7 +377,7 @@ def test_bad_evidence_names_its_own_file(tmp_path, content, key, part):
     with pytest.raises(SpecError) as caught:
         load(tmp_path / "study.toml")
     assert (caught.value.file, caught.value.key) == (str(own), key)
-    assert part in caught.value.problem
+    assert part in f"{caught.value.problem}; {caught.value.fix}"
 
 
 @pytest.mark.parametrize(

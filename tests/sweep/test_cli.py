@@ -226,6 +226,7 @@ BAD = [
     (["--set", "store.trajectories_every=100"], ["[store] trajectories_every = 100", "not a power of two", "use 64 or 128"]),
     (["--set", "horizon"], ["--set horizon: not KEY=VALUE"]),
     (["--set", "=3"], ["--set =3: not KEY=VALUE"]),
+    (["--set", "parameters.horizon={uniform=[1,2]"], ["{uniform=[1,2]: the value is not valid TOML", "e.g. --set 'parameters.returns={"]),
 ]
 
 
@@ -245,18 +246,33 @@ def test_bad_configs(place, command):
     assert sorted(path.name for path in place.iterdir()) == ["broken.toml", "plain.toml"]
 
 
-def test_unknown_options_and_commands(place):
-    for arguments in (
-        ["run"],
-        ["run", "plain.toml", "--drawz", "3"],
-        ["rum"],
-        ["run", "plain.toml", "--draws", "many"],
-        ["run", "plain.toml", "--workers", "0"],
-    ):
-        result = siesweep(*arguments)
-        assert result.exit_code == 2
-        assert "Traceback" not in result.output
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--quiet"], ["--quiet", "Fix: see siesweep --help."]),
+        (["rum"], ["'rum'", "Fix: see siesweep --help."]),
+        (["run"], ["missing argument 'CONFIG'", "Fix: see siesweep run --help."]),
+        (["run", "plain.toml", "--drawz", "3"], ["--drawz", "--draws"]),
+        (["run", "plain.toml", "--draws", "1e3"], ["'--draws': '1e3' is not a valid integer."]),
+        (["plan", "plain.toml", "--seed", "1.5"], ["'--seed': '1.5' is not a valid integer.", "siesweep plan --help"]),
+        (["run", "plain.toml", "--workers", "0"], ["'--workers': 0 is not in the range"]),
+        (["run", "plain.toml", "--shard", "5/4"], ["'--shard': '5/4' is not K/N", "e.g. 1/4."]),
+    ],
+)
+def test_options_and_commands_that_cannot_be(place, arguments, parts):
+    assert_refused(siesweep(*arguments), 2, *parts)
     assert [path.name for path in place.iterdir()] == ["plain.toml"]
+
+
+def test_a_config_that_may_not_be_read(place, monkeypatch):
+    # Whoever runs the tests may read everything.
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert_refused(siesweep("run", "plain.toml"), 2, "plain.toml: cannot be read ([Errno 13] Permission denied")
 
 
 def test_the_module_is_the_command(place):
