@@ -96,7 +96,7 @@ def _comparison(spec: Spec, found: list[Row]) -> Table:
     before: list[str] = []
     for row in found:
         ours = [row.outcome, *_values(row), *([row.statistic, row.unit] if with_statistic else [])]
-        ours += [_dated(_number(row.value, row.se), spec, row), _error(row.se)]
+        ours += [_instead_of_a_number(row) or _dated(_number(row.value, row.se), spec, row), _error(row.se)]
         shown = [""] * len(ours) if ours == before else ours
         before = ours
         if row.published is not None:
@@ -153,12 +153,24 @@ def _heading(statistic: str) -> str:
 
 
 def _with_error(spec: Spec, row: Row) -> str:
-    if row.value == math.inf:
-        # Software that has blown up by then has made any number of doublings.
-        return "not reached" if row.unit == "months" else "∞"
+    if (instead := _instead_of_a_number(row)) is not None:
+        return instead
     is_quantile = row.statistic.startswith("quantile_")
     number = _dated(f"{row.value:.3g}", spec, row) if is_quantile else _number(row.value, row.se)
     return f"{number} ± {_error(row.se)}"
+
+
+def _instead_of_a_number(row: Row) -> str | None:
+    """What stands in the place of +inf, or of no number at all."""
+    if row.value == math.inf:
+        # Software that has blown up by then has made any number of doublings.
+        return "not reached" if row.unit == "months" else "∞"
+    if not math.isnan(row.value):
+        return None
+    if row.statistic == "mean":
+        # A mean is of what is finite, and here nothing is.
+        return "not reached" if row.unit == "months" else "none finite"
+    return "all failed"
 
 
 def _dated(number: str, spec: Spec, row: Row) -> str:
@@ -189,8 +201,6 @@ def _axis_units(spec: Spec) -> dict[str, str]:
 
 def _number(value: float, se: float) -> str:
     """As many digits as the standard error supports, and one more."""
-    if not math.isfinite(value):
-        return "not reached" if value == math.inf else str(value)
     if not math.isfinite(se) or se <= 0:
         return f"{value:.6g}"
     decimals = max(0, 1 - math.floor(math.log10(se)))

@@ -150,7 +150,8 @@ def show_replayed(found: Replayed, plot: Path | None) -> None:
     table.add_column("months", justify="right")
     table.add_column("doublings of software", justify="right")
     for month, doublings in list(zip(found.times, found.doublings, strict=True))[:: len(found.times) // _ROWS_OF_A_PATH]:
-        table.add_row(f"{month:.4g}", f"{doublings:.5g}")
+        # No doublings are 0, and not -0.
+        table.add_row(f"{month:.4g}", f"{doublings + 0.0:.5g}")
     page.print(table)
     if plot is not None:
         from sweep.plots import save_path

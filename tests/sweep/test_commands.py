@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import threading
@@ -14,6 +15,8 @@ import sweep
 from sweep import ledger
 from sweep.cli import main
 from sweep.places import Folder
+from sweep.printing import show_replayed
+from sweep.replay import replay
 from tests.sweep.studies import PLAIN, TOY, assert_same_bits, plain, receipts, records, rewrite
 
 OWN = """
@@ -146,6 +149,12 @@ def test_replay_prints_and_plots(folder):
     assert "doublings of software" in done.stdout
     assert (folder / "path.png").read_bytes().startswith(b"\x89PNG")
     assert "the sweep has 1,024 trajectories" in invoke("replay", "plain.zarr", "--index", "1024", code=2).stderr
+
+
+def test_no_doublings_are_printed_as_0(folder, capsys):
+    found = replay(Folder(folder / "plain.zarr"), 3)
+    show_replayed(dataclasses.replace(found, doublings=-0.0 * found.doublings), None)
+    assert "-0" not in capsys.readouterr().out.partition("path")[2]
 
 
 def test_replay_of_what_is_not_stored_yet_compares_nothing(folder):
