@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kernels import sampling
@@ -114,16 +115,17 @@ def _parameters(
     document: Document, config: Config, model: Model, beside: Path | None
 ) -> tuple[dict[str, Distribution | float], dict[str, Evidence]]:
     known: dict[str, Evidence] = {}
+    units = {parameter.name: parameter.unit for parameter in model.parameters}
 
-    def find(name: str) -> Distribution | float:
-        known[name] = evidence.find(name, beside)
+    def find(name: str, unit: str) -> Distribution | float:
+        known[name] = evidence.in_unit(evidence.find(name, beside), unit)
         return known[name].resolved
 
     found: dict[str, Distribution | float] = {}
     for name, value in config.parameters.items():
         _refuse_unknown(document, "parameters", name, model)
         try:
-            found[name] = value.distribution(find) if isinstance(value, DistributionTable) else float(value)
+            found[name] = value.distribution(partial(find, unit=units[name])) if isinstance(value, DistributionTable) else float(value)
         except Fault as fault:
             raise document.told(["parameters", name], fault) from None
         except (ArithmeticError, ValueError):
