@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from sweep.plots.lines import not_finite
-from sweep.plots.scales import in_one_line, set_parameter
+from sweep.plots.scales import edges, in_one_line, set_parameter
 from sweep.spec import Spec
 
 
@@ -33,7 +33,8 @@ def draw_maps(figure: Figure, spec: Spec, cube: xr.DataTree) -> str | None:
         finite = plane.where(np.isfinite(plane))
         # Dates spread over powers of ten; probabilities do not.
         norm = LogNorm() if unit == "months" and bool((finite > 0).any()) else None
-        image = axes.pcolormesh(plane[first], plane[second], finite, cmap="viridis", shading="nearest", norm=norm)
+        across, up = (edges(spec.axes[name].values) for name in (first, second))
+        image = axes.pcolormesh(across, up, finite, cmap="viridis", norm=norm)
         if unit == "probability" and min(plane.shape) > 1 and float(finite.min()) < 0.5 < float(finite.max()):
             line = axes.contour(plane[first], plane[second], finite, levels=[0.1, 0.5, 0.9], colors="white", linewidths=1)
             axes.clabel(line, fontsize=8)

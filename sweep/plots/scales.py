@@ -68,6 +68,19 @@ def legend_above(axes: Axes) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, fontsize=SMALL, columnspacing=1, handlelength=1.5)
 
 
+def edges(values: tuple[float, ...]) -> np.ndarray:
+    """The ends of cells around the values of an axis: half way from each to the next, as it is drawn."""
+    if len(values) == 1:
+        return np.array([values[0] - 0.5, values[0] + 0.5])
+    is_log, points = _is_log(values), np.asarray(values)
+    points = np.log(points) if is_log else points
+    middles = (points[1:] + points[:-1]) / 2
+    ends: np.ndarray = np.concatenate([[2 * points[0] - middles[0]], middles, [2 * points[-1] - middles[-1]]])
+    if is_log:
+        ends = np.exp(ends)
+    return ends
+
+
 def _is_log(values: tuple[float, ...]) -> bool:
     """Whether the points are nearer to equal ratios than to equal steps."""
     if len(values) < 3 or min(values) <= 0:

@@ -246,6 +246,16 @@ def test_lines_of_means_where_no_medians_are_kept(drawn, cube_of_one):
     assert legend(panel) == ["date of doubling 3", "reached in no draw"]
 
 
+def test_cells_of_a_map_have_their_ends_half_way_as_they_are_drawn(drawn, cube_of_three):
+    axes = {name: THREE[name] for name in ("paper_growth_factor", "papers_per_agi_month")}
+    panel = drawn(plain(axes=axes), cube_of_three.isel(papers_for_first_doubling=0))[0]
+    assert (panel.get_xscale(), panel.get_yscale()) == ("log", "log")
+    corners = np.asarray(panel.collections[0].get_coordinates())
+    # Around 1.5, 2 and 3, and around 1, √8 and 8.
+    assert corners[0, :, 0].tolist() == pytest.approx([1.5 * (3 / 4) ** 0.5, 3**0.5, 6**0.5, 3 * 1.5**0.5])
+    assert corners[:, 0, 1].tolist() == pytest.approx([2 ** (power / 4) for power in (-3, 3, 9, 15)])
+
+
 def test_a_map_says_where_further_axes_are(drawn, cube_of_three):
     panels = drawn(plain(axes=THREE), cube_of_three)
     assert panels[0].figure.get_suptitle().endswith(f"a cell, at papers per agi month {8**0.5:.4g}")
