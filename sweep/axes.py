@@ -1,15 +1,19 @@
 """Axes: parameters that are gridded, each a dimension of the cube.
 
 { log = [0.4, 3.6], points = 64 }   { linear = [0, 1], points = 11 }   { values = [1, 2, 5] }
+
+Values rise, so that maps and lines can be drawn along an axis and the nearest cell can be found.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, ClassVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sweep.errors import Fault
+from sweep.errors import Fault, toml_value
 from sweep.tables import Interval, Number, Table, ordered, without_duplicates
 
 _MOST_POINTS = 65536
@@ -45,7 +49,7 @@ class AxisTable(Table):
                 raise Fault("the axis is empty", "give at least one value", "values")
             if len(self.values) > _MOST_POINTS:
                 raise Fault(f"{len(self.values)} values", f"give no more than {_MOST_POINTS}")
-            without_duplicates(self.values)
+            _refuse_fall(without_duplicates(self.values))
             return self
         if self.points is None:
             raise Fault("points is missing", "say how many: points = 64")
@@ -67,3 +71,24 @@ class AxisTable(Table):
             values = [low + (high - low) * fraction for fraction in fractions]
         # The ends are the numbers written, not what rounding makes of them.
         return Axis(name=name, values=(low, *values[1:-1], high))
+
+
+def told_apart(axis: Axis, precision: str) -> Axis:
+    """The axis, if its values are different numbers in the precision in which they are computed with. Raises Fault."""
+    # What is too large for the precision is infinite in it, and not told apart either.
+    with np.errstate(over="ignore"):
+        rounded = np.asarray(axis.values).astype(precision)
+    equal = np.flatnonzero(np.diff(rounded) <= 0)
+    if equal.size:
+        first, second = axis.values[equal[0] : equal[0] + 2]
+        problem = f"{first!r} and {second!r} are the same number in {precision}"
+        finer = ', or set precision = "float64" in [sweep]' if precision == "float32" else ""
+        raise Fault(problem, f"move the values further apart{finer}")
+    return axis
+
+
+def _refuse_fall(values: tuple[float, ...]) -> None:
+    for first, second in itertools.pairwise(values):
+        if second < first:
+            rising = toml_value([int(value) if value.is_integer() else value for value in sorted(values)])
+            raise Fault(f"the values do not rise: {second:g} stands after {first:g}", f"write values = {rising}")

@@ -12,22 +12,34 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 if TYPE_CHECKING:
+    from sweep.places import Place
+    from sweep.plan import Plan
     from sweep.spec import Spec
 
-_CONFIG = click.argument("config", type=click.Path(path_type=Path))
+# Whether it can be read is found, and told, where it is read.
+_FILE = click.Path(path_type=Path, readable=False)
+_CONFIG = click.argument("config", type=_FILE)
 
 
 class _Command(click.Group):
     """A group that ends every expected error in one line and its exit code."""
 
+    def make_context(self, *arguments: Any, **named: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **named)
+        except click.UsageError as error:
+            _end_in_one_line(error)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            _end_in_one_line(error)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except KeyboardInterrupt:
@@ -39,6 +51,17 @@ class _Command(click.Group):
                 raise
             click.echo(f"siesweep: {error}", err=True)
             sys.exit(code)
+
+
+def _end_in_one_line(error: click.UsageError) -> NoReturn:
+    """End for an option or argument that cannot be. Of a group without a command the help is shown, as click has it."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        raise error
+    command = f" {error.ctx.info_name}" if error.ctx is not None and error.ctx.parent is not None else ""
+    problem = " ".join(error.format_message().split())
+    stop = "" if problem.endswith((".", "?")) else "."
+    click.echo(f"siesweep: {problem[:1].lower()}{problem[1:]}{stop} Fix: see siesweep{command} --help.", err=True)
+    sys.exit(error.exit_code)
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -119,7 +142,7 @@ def run(
     """
     spec = _load(config, draws, seed, settings)
     how = {"executor": executor, "workers": workers, "scheduler": scheduler, "shard": shard, "mix_versions": mix}
-    _run(spec, output or f"results/{spec.name}.zarr", **how)
+    _run(spec, output or _default_store(spec), **how)
 
 
 def _run(spec: Spec, store: str, **how: Any) -> None:
@@ -166,11 +189,29 @@ def plan(config: Path, draws: int | None, seed: int | None, settings: tuple[str,
     """Say what a sweep will take: trajectories, tiles, memory, disk, time. Runs nothing."""
     spec = _load(config, draws, seed, settings)
     from sweep.execute.inline import cores
+    from sweep.places import place_of
     from sweep.plan import make_plan, worthwhile_workers
     from sweep.printing import show_plan
 
     count = workers or spec.run.workers or min(cores(), worthwhile_workers(spec))
-    show_plan(make_plan(spec, count), count)
+    planned = make_plan(spec, count)
+    show_plan(planned, count)
+    _refuse_too_much(planned, place_of(_default_store(spec)))
+
+
+def _refuse_too_much(plan: Plan, place: Place) -> None:
+    """Raises StoreError where the disk cannot hold a new store of the sweep, as `run` does."""
+    from sweep.amounts import size
+    from sweep.store import StoreError
+
+    needed, free = sum(plan.stored_bytes().values()), place.free_bytes()
+    if free is not None and needed > free and not place.exists():
+        problem = f"`siesweep run` will refuse this: it takes about {size(needed)}, and the disk has {size(free)} left"
+        raise StoreError(f"{place.address}: {problem}; make room, ask for less, or run it with -o elsewhere")
+
+
+def _default_store(spec: Spec) -> str:
+    return f"results/{spec.name}.zarr"
 
 
 @main.command()
@@ -190,9 +231,7 @@ def status(store: str, config: bool) -> None:
         show_status(place, held)
 
 
-_FROM_CONFIG = click.option(
-    "--config", type=click.Path(path_type=Path), help="The config that the cube was made from, where its model is your own code."
-)
+_FROM_CONFIG = click.option("--config", type=_FILE, help="The config that the cube was made from, where its model is your own code.")
 
 
 @main.command()
@@ -220,6 +259,7 @@ def extend(
 def merge(store: str, config: Path | None) -> None:
     """Finish a sweep whose shards are all done, and print its results."""
     from sweep import ledger
+    from sweep.amounts import counted
     from sweep.coordinator import check_tolerance
     from sweep.coordinator import merge as merge_shards
     from sweep.cube import CubeError, open_cube
@@ -231,7 +271,9 @@ def merge(store: str, config: Path | None) -> None:
     spec = spec_of(place, _config(config))
     if not merge_shards(spec, place):
         done = len(ledger.read(place).receipts)
-        raise CubeError(f"{store}: only {done:,} tiles are finished; run the shards that are missing, `siesweep status {store}` says more")
+        raise CubeError(
+            f"{store}: only {counted(done, 'tile')} finished so far; run the shards that are missing, `siesweep status {store}` says more"
+        )
     cube = open_cube(place)
     show_results(spec, cube, place, figure_of(place))
     check_tolerance(spec, place, cube)
@@ -337,7 +379,7 @@ def bench(suite: str | None, json_path: Path | None) -> None:
 
 
 def _load(config: Path, draws: int | None, seed: int | None, settings: tuple[str, ...]) -> Spec:
-    from sweep.errors import SpecError
+    from sweep.errors import SpecError, in_one_line
     from sweep.spec import load
 
     overrides: dict[str, object] = {}
@@ -347,7 +389,11 @@ def _load(config: Path, draws: int | None, seed: int | None, settings: tuple[str
             raise SpecError(f"--set {setting}", "", None, "not KEY=VALUE", "write e.g. --set parameters.returns=1.2")
         try:
             overrides[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except tomllib.TOMLDecodeError as error:
+            if text.strip().startswith(("{", "[", '"', "'")):
+                example = "--set 'parameters.returns={ uniform = [0.5, 2] }'"
+                problem = f"the value is not valid TOML ({in_one_line(error)})"
+                raise SpecError(f"--set {setting}", "", None, problem, f"write it as in a config, e.g. {example}") from None
             # A bare word is meant as text: --set model.ceiling=linear.
             overrides[key.strip()] = text.strip()
     if draws is not None:

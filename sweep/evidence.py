@@ -3,6 +3,7 @@
     meaning = "returns to …"
     source = "authors, year, place"
     kind = "published" | "second hand" | "derived"
+    unit = "months"        compared with that of the parameter, if given; "1" where there is none
     distribution = { lognormal = { ci90 = [0.8, 2.4] } }        or  value = 1.6, an estimate printed without an interval
 
 Looked up in `evidence/` beside the config that asks for it, then among those that come with this package.
@@ -35,6 +36,7 @@ class EvidenceTable(Table):
     meaning: str
     source: str
     kind: Literal["published", "second hand", "derived"]
+    unit: str | None = None
     distribution: DistributionTable | None = None
     value: Number | None = None
 
@@ -55,6 +57,7 @@ class Evidence:
     meaning: str
     source: str
     kind: str
+    unit: str | None
     written: dict[str, Any] | float
     resolved: Distribution | float
 
@@ -73,6 +76,23 @@ def find(name: str, beside: Path | None) -> Evidence:
     raise Fault("no evidence of this name", near(name, names(beside), "known evidence"), "evidence")
 
 
+def in_unit(known: Evidence, unit: str) -> Evidence:
+    """The evidence, if a parameter with this unit can rest on it. Raises Fault."""
+    if known.unit is not None and _kind_of_unit(known.unit) != _kind_of_unit(unit):
+        problem = f"{known.name} is {_in_words(known.unit)}, and the parameter {_in_words(unit)}"
+        raise Fault(problem, "use other evidence, or write the distribution itself", "evidence")
+    return known
+
+
+def _kind_of_unit(unit: str) -> str:
+    """What units have in common that stand for one kind of number: all multiples of something, and all ways to write none."""
+    return "×" if unit.startswith("×") else "1" if unit in ("", "–", "-", "1") else unit
+
+
+def _in_words(unit: str) -> str:
+    return {"×": "a multiple", "1": "a number without a unit"}.get(_kind_of_unit(unit), f"in {unit}")
+
+
 def _directories(beside: Path | None) -> tuple[Path, ...]:
     own = (beside / "evidence",) if beside is not None else ()
     return tuple(directory for directory in (*own, configs_directory() / "evidence") if directory.is_dir())
@@ -83,12 +103,12 @@ def _from_file(name: str, path: Path) -> Evidence:
     table = validated(EvidenceTable, document.tables, document.file)
     if table.distribution is None:
         assert table.value is not None
-        return Evidence(name, table.meaning, table.source, table.kind, table.value, table.value)
+        return Evidence(name, table.meaning, table.source, table.kind, table.unit, table.value, table.value)
     try:
         resolved = table.distribution.distribution(_refused)
     except Fault as fault:
         raise document.told(["distribution"], fault) from None
-    return Evidence(name, table.meaning, table.source, table.kind, document.tables["distribution"], resolved)
+    return Evidence(name, table.meaning, table.source, table.kind, table.unit, document.tables["distribution"], resolved)
 
 
 def _refused(name: str) -> Distribution | float:

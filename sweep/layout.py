@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels.models import Parameter
 from kernels.outcomes import Label
 from sweep.hierarchy import ALWAYS_WRITE
 from sweep.plan import Plan, Tile, histogram_dtype, slices
@@ -150,7 +151,7 @@ def allocate(root: Any, plan: Plan, only: Container[str] | None = None) -> None:
             made[:] = np.asarray(values, dtype=object if dtype == "str" else None)
 
     for name, axis in spec.axes.items():
-        coordinate(name, name, axis.values, parameters[name].meaning, parameters[name].unit)
+        coordinate(name, name, axis.values, parameters[name].meaning, _units(parameters[name]))
     cells("status", (), "i1", 0, "0 not run, 1 done, 2 failed", "1")
 
     flags = [label.name for label in study.flags]
@@ -194,7 +195,9 @@ def allocate(root: Any, plan: Plan, only: Container[str] | None = None) -> None:
         root.require_group("draws")
         chunk = plan.chunk_draws
         for name, _ in study.design.distributions:
-            array(f"draws/{name}", (spec.draws,), (chunk,), ("draw",), study.dtype, np.nan, parameters[name].meaning, parameters[name].unit)
+            array(
+                f"draws/{name}", (spec.draws,), (chunk,), ("draw",), study.dtype, np.nan, parameters[name].meaning, _units(parameters[name])
+            )
         for label in study.labels:
             kind, fill = ("bool", False) if label.kind == "flag" else (study.dtype, np.nan)
             item = 1 if label.kind == "flag" else study.dtype.itemsize
@@ -217,6 +220,11 @@ def allocate(root: Any, plan: Plan, only: Container[str] | None = None) -> None:
         array("trajectories/doublings", shape, chunks, dims, study.dtype, np.nan, "doublings of software since the start", "doublings")
         root.require_group("trajectories").attrs["draws_a_trajectory"] = keep.every
     root.require_group("provenance")
+
+
+def _units(parameter: Parameter) -> str:
+    """The unit as readers of cubes know it: what has none, printed as a dash, has "1" there."""
+    return "1" if parameter.unit == "–" else parameter.unit
 
 
 def _allocate_number(root: Any, plan: Plan, label: Label, cells: Any, coordinate: Any) -> None:

@@ -9,7 +9,7 @@ from sweep.document import Document
 from sweep.errors import near
 from sweep.known import Known
 from sweep.model_check import RESERVED
-from sweep.outcome_spec import OutcomeSpec
+from sweep.outcome_spec import OutcomeSpec, outcomes_of_their_own
 
 
 def checked_outcomes(
@@ -37,7 +37,11 @@ def checked_outcomes(
         keys: list[str | int] = ["outcomes", section, *places, *([key] if key else [])]
         raise document.error(keys, error.problem, error.fix) from None
     _refuse_gradients(document, settled, model, options)
-    _refuse_equal_names(document, settled, [label.name for label in settled.build().labels(model, options)], model)
+    labels = settled.build().labels(model, options)
+    if not labels:
+        fix = f"give at least one of {', '.join(outcomes_of_their_own())}"
+        raise document.error(["outcomes", "diagnostics"], f"{model.name} has no further numbers to report", fix)
+    _refuse_equal_names(document, settled, [label.name for label in labels], model)
     return settled
 
 

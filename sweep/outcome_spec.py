@@ -131,7 +131,7 @@ class OutcomeSpec(Table):
     @model_validator(mode="after")
     def _asks_for_something(self) -> OutcomeSpec:
         if self.build() == Outcomes():
-            raise Fault("no outcome is asked for", f"give at least one of {', '.join(OutcomeSpec.model_fields)}")
+            raise Fault("no outcome is asked for", f"give at least one of {', '.join(outcomes_of_their_own())}")
         return self
 
     @property
@@ -164,6 +164,11 @@ class OutcomeSpec(Table):
             warning=tuple((table.start, table.to) for table in self.warnings),
             gradients=self.gradients,
         )
+
+
+def outcomes_of_their_own() -> list[str]:
+    """The keys any of which is enough: gradients are of other numbers, and most models have no diagnostics."""
+    return [name for name in OutcomeSpec.model_fields if name not in ("diagnostics", "gradients")]
 
 
 class StatisticsSpec(Table):

@@ -139,6 +139,12 @@ class Plan:
         ]
         return itertools.product(*runs)
 
+    @property
+    def tile_count(self) -> int:
+        """How many tiles there are, without making them."""
+        runs = (-(-length // width) for length, width in zip(self.axis_lengths, self.policy.box, strict=True))
+        return math.prod(runs) * len(self.columns)
+
     def tiles(self) -> Iterator[Tile]:
         """All tiles: by box, then by column."""
         for box in self.boxes():

@@ -52,14 +52,20 @@ def show_results(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> N
     )
     if "first_failed_index" in held:
         page.print(f"first that failed: siesweep replay {place.address} --index {held['first_failed_index']}", soft_wrap=True)
-    if _is_older(figure, place):
-        from sweep.plots import save_figure
-
-        save_figure(spec, cube, figure)
-    page.print(f"figure  {figure}", soft_wrap=True)
+    if _drawn(spec, cube, place, figure):
+        page.print(f"figure  {figure}", soft_wrap=True)
     page.print(f"cube    {place.address}    ({place.opening})", soft_wrap=True)
     if place.snapshot is not None:
         page.print(f"snapshot  {place.snapshot}", soft_wrap=True)
+
+
+def _drawn(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> bool:
+    """Whether there is a figure of the finished cube, drawn now or before. Of a sweep that keeps no statistics there is nothing to draw."""
+    if not _is_older(figure, place):
+        return True
+    from sweep.plots import save_figure
+
+    return save_figure(spec, cube, figure)
 
 
 def _is_older(figure: Path, place: Place) -> bool:
@@ -90,7 +96,7 @@ def _comparison(spec: Spec, found: list[Row]) -> Table:
     before: list[str] = []
     for row in found:
         ours = [row.outcome, *_values(row), *([row.statistic, row.unit] if with_statistic else [])]
-        ours += [_dated(_number(row.value, row.se), spec, row), _error(row.se)]
+        ours += [_instead_of_a_number(row) or _dated(_number(row.value, row.se), spec, row), _error(row.se)]
         shown = [""] * len(ours) if ours == before else ours
         before = ours
         if row.published is not None:
@@ -147,12 +153,24 @@ def _heading(statistic: str) -> str:
 
 
 def _with_error(spec: Spec, row: Row) -> str:
-    if row.value == math.inf:
-        # Software that has blown up by then has made any number of doublings.
-        return "not reached" if row.unit == "months" else "∞"
+    if (instead := _instead_of_a_number(row)) is not None:
+        return instead
     is_quantile = row.statistic.startswith("quantile_")
     number = _dated(f"{row.value:.3g}", spec, row) if is_quantile else _number(row.value, row.se)
     return f"{number} ± {_error(row.se)}"
+
+
+def _instead_of_a_number(row: Row) -> str | None:
+    """What stands in the place of +inf, or of no number at all."""
+    if row.value == math.inf:
+        # Software that has blown up by then has made any number of doublings.
+        return "not reached" if row.unit == "months" else "∞"
+    if not math.isnan(row.value):
+        return None
+    if row.statistic == "mean":
+        # A mean is of what is finite, and here nothing is.
+        return "not reached" if row.unit == "months" else "none finite"
+    return "all failed"
 
 
 def _dated(number: str, spec: Spec, row: Row) -> str:
@@ -183,8 +201,6 @@ def _axis_units(spec: Spec) -> dict[str, str]:
 
 def _number(value: float, se: float) -> str:
     """As many digits as the standard error supports, and one more."""
-    if not math.isfinite(value):
-        return "not reached" if value == math.inf else str(value)
     if not math.isfinite(se) or se <= 0:
         return f"{value:.6g}"
     decimals = max(0, 1 - math.floor(math.log10(se)))

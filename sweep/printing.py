@@ -12,6 +12,7 @@ from rich.table import Table
 
 from kernels.models import Budget, Model
 from sweep import ledger
+from sweep.amounts import counted, duration, size
 from sweep.console import console
 from sweep.places import Place
 from sweep.plan import Plan
@@ -31,9 +32,10 @@ def show_partial(place: Place, shard: tuple[int, int]) -> None:
     """What a shard says that has done its share while others have not."""
     contents = ledger.read(place)
     page = console()
+    in_all = counted(len(contents.receipts), "tile")
     page.print(
-        f"shard {shard[0]}/{shard[1]} of {place.address} is done; {len(contents.receipts):,} tiles are finished in all. The last shard "
-        f"finishes the cube; `siesweep merge {place.address}` does too, once all tiles are there.",
+        f"shard {shard[0]}/{shard[1]} of {place.address} is done; finished in all: {in_all}. The last shard finishes the cube; "
+        f"`siesweep merge {place.address}` does too, once all tiles are there.",
         soft_wrap=True,
     )
 
@@ -43,18 +45,18 @@ def show_plan(plan: Plan, workers: int) -> None:
     page, spec = console(), plan.spec
     table = Table(title=f"{spec.name} ({spec.model})", show_header=False, title_justify="left")
     cells = " × ".join(f"{name} {len(axis.values)}" for name, axis in spec.axes.items()) or "1"
-    tiles = sum(1 for _ in plan.tiles())
     table.add_row("cells", f"{plan.cells:,}" + (f" = {cells}" if spec.axes else ""))
-    table.add_row("draws", f"{spec.draws:,} in {plan.blocks:,} blocks of {spec.block:,}")
+    table.add_row("draws", f"{spec.draws:,} in {counted(plan.blocks, 'block')} of {spec.block:,}")
     table.add_row("trajectories", f"{plan.trajectories:,}")
-    table.add_row("tiles", f"{tiles:,} of up to {plan.policy.shape().cells:,} cells × {plan.policy.blocks * spec.block:,} draws")
+    draws = min(plan.policy.blocks * spec.block, spec.draws)
+    table.add_row("tiles", f"{plan.tile_count:,} of up to {counted(plan.policy.shape().cells, 'cell')} × {counted(draws, 'draw')}")
     table.add_row("steps a trajectory", _steps(plan.study.budget))
-    table.add_row("memory", f"about {_bytes(plan.tile_bytes() * 4 * workers)} for tiles in flight, beside about 400 MB for the libraries")
-    for name, size in plan.disk_bytes().items():
-        table.add_row(f"disk: {name}", f"{_bytes(size)} before compression")
-    table.add_row("disk", f"about {_bytes(sum(plan.stored_bytes().values()))} in all")
-    seconds = plan.estimated_seconds(workers)
-    table.add_row("time", f"about {seconds:,.1f} s on {workers} CPU workers, and a few seconds to compile (a rough estimate)")
+    table.add_row("memory", f"about {size(plan.tile_bytes() * 4 * workers)} for tiles in flight, beside about 400 MB for the libraries")
+    for name, taken in plan.disk_bytes().items():
+        table.add_row(f"disk: {name}", f"{size(taken)} before compression")
+    table.add_row("disk", f"about {size(sum(plan.stored_bytes().values()))} in all")
+    taken_time = f"about {duration(plan.estimated_seconds(workers))} on {counted(workers, 'CPU worker')}"
+    table.add_row("time", f"{taken_time}, and a few seconds to compile (a rough estimate)")
     table.add_row("store", f"results/{spec.name}.zarr, unless -o names another")
     page.print(table)
 
@@ -63,14 +65,6 @@ def _steps(budget: Budget) -> str:
     if budget.tolerance:
         return f"as many as the tolerance needs, at most {budget.steps:,}"
     return f"{budget.steps}" + (f" × {budget.nodes} nodes" if budget.nodes > 1 else "")
-
-
-def _bytes(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"
 
 
 def show_status(place: Place, held: dict[str, Any]) -> None:
@@ -95,9 +89,9 @@ def show_status(place: Place, held: dict[str, Any]) -> None:
     wanted = held["draws"] * math.prod(len(values) for values in contents.head["identity"]["axes"].values())
     table.add_row("finished tiles", f"{len(receipts):,}, {quantity(trajectories)} of {quantity(wanted)} trajectories")
     if running and (rate := _recent_rate(contents)) is not None:
-        table.add_row("rate", f"{quantity(rate)} trajectories/s, ETA {max(0.0, wanted - trajectories) / rate:,.0f} s")
+        table.add_row("rate", f"{quantity(rate)} trajectories/s, ETA {duration(round(max(0.0, wanted - trajectories) / rate))}")
     for name, failure in list(contents.failures.items())[:_MOST_FAILURES]:
-        table.add_row("failed tile", f"{name}: {failure['failed']} (tried {failure['tries']} times; {failure['replay']})")
+        table.add_row("failed tile", f"{name}: {failure['failed']} (tried {counted(failure['tries'], 'time')}; {failure['replay']})")
     if len(contents.failures) > _MOST_FAILURES:
         table.add_row("failed tiles", f"{len(contents.failures):,} in all")
     if contents.damaged:
@@ -105,7 +99,7 @@ def show_status(place: Place, held: dict[str, Any]) -> None:
     table.add_row("failed trajectories", f"{sum(receipt['failed'] for receipt in receipts.values()):,}")
     worst = max((receipt["error"] for receipt in receipts.values()), default=0.0)
     table.add_row("numerical error", f"{worst:.1e} (tolerance {held['tolerance']:g})")
-    table.add_row("time in tiles", f"{sum(receipt['seconds'] for receipt in receipts.values()):,.1f} s")
+    table.add_row("time in tiles", duration(sum(receipt["seconds"] for receipt in receipts.values())))
     table.add_row("fingerprint", contents.head["fingerprint"])
     table.add_row("options", json.dumps(contents.head["identity"]["options"]))
     page.print(table)
@@ -114,8 +108,8 @@ def show_status(place: Place, held: dict[str, Any]) -> None:
 def show_verified(place: Place, found: Verified) -> None:
     """What `verify` found."""
     page = console()
-    missing = f"; {found.missing:,} tiles are not run yet" if found.missing else ""
-    read = f"{found.tiles:,} tiles and {found.arrays:,} arrays or parts of arrays read again"
+    missing = f"; {counted(found.missing, 'tile')} not run yet" if found.missing else ""
+    read = f"{counted(found.tiles, 'tile')} and {found.arrays:,} arrays or parts of arrays read again"
     page.print(f"{place.address}: {read}{missing}", soft_wrap=True)
     if not found.damage:
         page.print("all is as it was written")
@@ -125,7 +119,7 @@ def show_verified(place: Place, found: Verified) -> None:
     if len(found.damage) > _MOST_DAMAGE:
         page.print(f"damaged: {len(found.damage) - _MOST_DAMAGE:,} more")
     page.print(
-        f"{len(found.damaged_tiles):,} tiles to compute again, and the statistics; "
+        f"{counted(len(found.damaged_tiles), 'tile')} to compute again, and the statistics; "
         f"`siesweep verify {place.address} --repair` does exactly that",
         soft_wrap=True,
     )
@@ -156,7 +150,8 @@ def show_replayed(found: Replayed, plot: Path | None) -> None:
     table.add_column("months", justify="right")
     table.add_column("doublings of software", justify="right")
     for month, doublings in list(zip(found.times, found.doublings, strict=True))[:: len(found.times) // _ROWS_OF_A_PATH]:
-        table.add_row(f"{month:.4g}", f"{doublings:.5g}")
+        # No doublings are 0, and not -0.
+        table.add_row(f"{month:.4g}", f"{doublings + 0.0:.5g}")
     page.print(table)
     if plot is not None:
         from sweep.plots import save_path

@@ -11,6 +11,8 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from sweep.amounts import duration
+
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -93,7 +95,7 @@ def _lines(stream: TextIO, description: str) -> Listener:
         left = (state.tiles - state.tiles_done) * state.seconds / (state.tiles_done - before)
         stream.write(
             f"{description}: {state.tiles_done}/{state.tiles} tiles, {quantity(state.rate)} trajectories/s, "
-            f"ETA {left:.0f} s, worst numerical error {state.worst_error:.1e}\n"
+            f"ETA {duration(round(left))}, worst numerical error {state.worst_error:.1e}\n"
         )
         stream.flush()
 

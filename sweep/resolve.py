@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kernels import sampling
 from kernels.models import Model, ModelError
 from kernels.sampling import Distribution
 from sweep import evidence
-from sweep.axes import Axis
+from sweep.axes import Axis, told_apart
 from sweep.config import DEFAULT_TOLERANCE, Config, CorrelationTable
 from sweep.distributions import DistributionTable, is_continuous
 from sweep.document import Document
@@ -114,16 +115,17 @@ def _parameters(
     document: Document, config: Config, model: Model, beside: Path | None
 ) -> tuple[dict[str, Distribution | float], dict[str, Evidence]]:
     known: dict[str, Evidence] = {}
+    units = {parameter.name: parameter.unit for parameter in model.parameters}
 
-    def find(name: str) -> Distribution | float:
-        known[name] = evidence.find(name, beside)
+    def find(name: str, unit: str) -> Distribution | float:
+        known[name] = evidence.in_unit(evidence.find(name, beside), unit)
         return known[name].resolved
 
     found: dict[str, Distribution | float] = {}
     for name, value in config.parameters.items():
         _refuse_unknown(document, "parameters", name, model)
         try:
-            found[name] = value.distribution(find) if isinstance(value, DistributionTable) else float(value)
+            found[name] = value.distribution(partial(find, unit=units[name])) if isinstance(value, DistributionTable) else float(value)
         except Fault as fault:
             raise document.told(["parameters", name], fault) from None
         except (ArithmeticError, ValueError):
@@ -138,9 +140,13 @@ def _axes(document: Document, config: Config, model: Model) -> dict[str, Axis]:
         if name in config.parameters:
             problem = "given twice, in [parameters] and in [axes]"
             raise document.error(["parameters", name], problem, "remove it from [parameters], or from [axes]")
-    return {
-        parameter.name: config.axes[parameter.name].axis(parameter.name) for parameter in model.parameters if parameter.name in config.axes
-    }
+    found = {}
+    for name in (parameter.name for parameter in model.parameters if parameter.name in config.axes):
+        try:
+            found[name] = told_apart(config.axes[name].axis(name), config.sweep.precision)
+        except Fault as fault:
+            raise document.told(["axes", name], fault) from None
+    return found
 
 
 def _refuse_too_many_dimensions(document: Document, config: Config, parameters: Mapping[str, Distribution | float]) -> None:

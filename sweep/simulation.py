@@ -121,9 +121,8 @@ def _values(
             arrays[name] = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
             raise SpecError(_PLACE, f"parameters.{name}", str(value), "not a number", "give a number or a 1-D array of numbers") from None
-        if arrays[name].ndim > 1 or not arrays[name].size or not np.isfinite(arrays[name]).all():
-            fix = "give a finite number or a 1-D array of finite numbers"
-            raise SpecError(_PLACE, f"parameters.{name}", None, f"an array of shape {arrays[name].shape}, or not finite", fix)
+        if (problem := _unusable(arrays[name])) is not None:
+            raise SpecError(_PLACE, f"parameters.{name}", None, problem, "give a finite number or a 1-D array of finite numbers")
     lengths = {name: len(array) for name, array in arrays.items() if array.ndim}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
@@ -132,6 +131,14 @@ def _values(
     held = {**chosen.defaults(options), **arrays}
     sources = {name: end_of_defaults(name, held) for name in names}
     return {name: np.broadcast_to(np.asarray(held[source]), (count,)) for name, source in sources.items()}, not lengths
+
+
+def _unusable(array: NDArray[Any]) -> str | None:
+    """What is wrong with the values of a parameter, or None."""
+    if array.ndim > 1 or not array.size:
+        return f"an array of shape {array.shape}"
+    odd = array[~np.isfinite(array)]
+    return f"{odd[0]:g} is not finite" if odd.size else None
 
 
 def _path(seed: int, count: int) -> dict[str, NDArray[Any]]:

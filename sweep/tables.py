@@ -82,13 +82,21 @@ def validated(table: type[T], given: object, file: str) -> T:
         problem, fix = "two numbers are wanted", "write [low, high]"
     else:
         problem, fix = _told(finding["type"], finding.get("ctx", {}), finding["input"], keys)
+        if finding["type"] == "missing" and len(keys) == 1 and _is_section(table, str(keys[0])):
+            fix = f"add a section [{keys[0]}]"
     raise SpecError(file, dotted(keys), at(given, keys), problem, fix)
+
+
+def _is_section(table: type[BaseModel], key: str) -> bool:
+    """Whether a table of its own stands under this key."""
+    kind = table.model_fields[key].annotation
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _told(kind: str, context: Mapping[str, Any], value: object, keys: Keys) -> tuple[str, str]:
     """Problem and fix for each kind of finding that the types of our tables can give rise to."""
     if kind == "missing":
-        return "missing", f"add a section [{keys[0]}]" if len(keys) == 1 else f"add {keys[-1]} = …"
+        return "missing", f"add {keys[-1]} = …"
     if kind in ("float_type", "finite_number"):
         if kind == "finite_number":
             return "not a finite number", "write a finite number"

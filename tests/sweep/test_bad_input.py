@@ -94,7 +94,7 @@ CASES = [
     # missing
     ("no draws", tables(sweep__draws=None), "sweep.draws", None, "add draws"),
     ("no section", tables(outcomes=None), "outcomes", None, "add a section [outcomes]"),
-    ("no outcome", tables(outcomes={}), "outcomes", "{}", "give at least one of"),
+    ("no outcome", tables(outcomes={}), "outcomes", "{}", "peak, regime, most_doublings_in, warning."),
     ("normal without sd", returns({"normal": {"mean": 1}}), "parameters.returns.normal", "{ mean = 1 }", "{ mean, sd }"),
     ("triangular without mode", returns({"triangular": {"low": 1, "high": 2}}), "parameters.returns.triangular.mode", None, "add mode"),
     ("no distribution", returns({}), "parameters.returns", "{}", "exactly one of"),
@@ -175,6 +175,10 @@ CASES = [
     # axes
     ("empty axis", tables(parameters={}, axes={"returns": {"values": []}}), "axes.returns.values", "[]", "at least one"),
     ("value twice on an axis", tables(parameters={}, axes={"returns": {"values": [1, 2, 1]}}), "axes.returns", "{ values = [1, 2, 1] }", "once"),
+    ("axis that falls", tables(axes={"distance_to_limits": {"values": [64, 16, 128, 32.5]}}), "axes.distance_to_limits", "{ values = [64, 16, 128, 32.5] }", "16 stands after 64. Fix: write values = [16, 32.5, 64, 128]."),
+    ("axis of one float32", tables(axes={"distance_to_limits": {"linear": [16, 16.0000001], "points": 100}}), "axes.distance_to_limits", "{ linear = [16, 16.0000001], points = 100 }", 'further apart, or set precision = "float64"'),
+    ("values of one float32", tables(axes={"distance_to_limits": {"values": [1, 16, 16.0000001]}}), "axes.distance_to_limits", "{ values = [1, 16, 16.0000001] }", "16.0 and 16.0000001 are the same number in float32"),
+    ("axis of one float64", tables(sweep__precision="float64", axes={"distance_to_limits": {"log": [16, 16.000000000000007], "points": 100}}), "axes.distance_to_limits", "{ log = [16, 16.000000000000007], points = 100 }", "Fix: move the values further apart."),
     ("one point", tables(parameters={}, axes={"returns": {"log": [1, 2], "points": 1}}), "axes.returns.points", "1", "2 or more"),
     ("no points", tables(parameters={}, axes={"returns": {"log": [1, 2]}}), "axes.returns", "{ log = [1, 2] }", "points = 64"),
     ("points for values", tables(parameters={}, axes={"returns": {"values": [1, 2], "points": 2}}), "axes.returns.points", "2", "remove points"),
@@ -218,7 +222,7 @@ CASES = [
     ("elasticity of 0", tables(sweep__model="growth_law", model={"research_input": "ces"}, parameters__elasticity_of_substitution=0), "parameters.elasticity_of_substitution", "0", "above 0"),
     # outcomes
     ("time beyond the horizon", tables(outcomes__times=[49]), "outcomes.times", "[49]", "at most 48"),
-    ("time beyond a horizon on an axis", tables(parameters__horizon=None, axes={"horizon": {"values": [48, 6, 12]}}, outcomes__times=[24]), "outcomes.times", "[24]", "use at most 6, or longer horizons in [axes]"),
+    ("time beyond a horizon on an axis", tables(parameters__horizon=None, axes={"horizon": {"values": [6, 12, 48]}}, outcomes__times=[24]), "outcomes.times", "[24]", "use at most 6, or longer horizons in [axes]"),
     ("time beyond a drawn horizon", tables(parameters__horizon={"uniform": [12, 48]}, outcomes__times=[6, 24]), "outcomes.times", "[6, 24]", "use at most 12, or longer horizons in [parameters]"),
     ("progress beyond a horizon of values", tables(parameters__horizon={"discrete": {"values": [12, 48], "weights": [1, 1]}}, outcomes__years_of_progress=[24]), "outcomes.years_of_progress", "[24]", "at most 12"),
     ("doublings beyond a drawn horizon", published(parameters__horizon={"uniform": [12, 48]}, outcomes__most_doublings_in=[24]), "outcomes.most_doublings_in", "[24]", "at most 12"),
@@ -256,6 +260,7 @@ CASES = [
     ("years of progress, model without", tables(sweep__model="toy_model", parameters={}, outcomes__years_of_progress=[12]), "outcomes.years_of_progress", "[12]", "use times"),
     ("most doublings, model without", tables(outcomes__most_doublings_in=[12]), "outcomes.most_doublings_in", "[12]", "windows"),
     ("peak, model without pace", tables(sweep__model="toy_model", parameters={}, outcomes={"peak": True}), "outcomes.peak", "true", "remove peak"),
+    ("diagnostics alone, model without", tables(outcomes={"diagnostics": True}), "outcomes.diagnostics", "true", "no further numbers to report"),
     ("regime that nothing leaves", tables(outcomes__regime={"factor": 1}), "outcomes.regime.factor", "1", "above 1"),
     # published numbers
     ("unknown outcome published", tables(published={"date_of_doubling_2": {"value": 1, "tolerance": 1, "place": "x"}}), "published.date_of_doubling_2", '{ value = 1, tolerance = 1, place = "x" }', "date_of_doubling_1"),
@@ -352,7 +357,8 @@ def test_not_utf_8(tmp_path):
     [
         ("meaning = 'm'\nsource = 's'\nkind = 'published'\n", "", "neither distribution nor value"),
         ("meaning = 'm'\nsource = 's'\nkind = 'guess'\nvalue = 1\n", "kind", "not one of the allowed values"),
-        ("source = 's'\nkind = 'published'\nvalue = 1\n", "meaning", "missing"),
+        ("source = 's'\nkind = 'published'\nvalue = 1\n", "meaning", "missing; add meaning = …"),
+        ("meaning = 'm'\nkind = 'published'\nvalue = 1\n", "source", "missing; add source = …"),
         ("meaning = 'm'\nsource = 's'\nkind = 'published'\nvalue = 1\ndistribution = { uniform = [1, 2] }\n", "", "distribution and value"),
         ("meaning = 'm'\nsource = 's'\nkind = 'published'\ndistribution = { uniform = [2, 1] }\n", "distribution.uniform", "not below"),
         (
@@ -371,7 +377,7 @@ def test_bad_evidence_names_its_own_file(tmp_path, content, key, part):
     with pytest.raises(SpecError) as caught:
         load(tmp_path / "study.toml")
     assert (caught.value.file, caught.value.key) == (str(own), key)
-    assert part in caught.value.problem
+    assert part in f"{caught.value.problem}; {caught.value.fix}"
 
 
 @pytest.mark.parametrize(

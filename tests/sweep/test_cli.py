@@ -226,6 +226,7 @@ BAD = [
     (["--set", "store.trajectories_every=100"], ["[store] trajectories_every = 100", "not a power of two", "use 64 or 128"]),
     (["--set", "horizon"], ["--set horizon: not KEY=VALUE"]),
     (["--set", "=3"], ["--set =3: not KEY=VALUE"]),
+    (["--set", "parameters.horizon={uniform=[1,2]"], ["{uniform=[1,2]: the value is not valid TOML", "e.g. --set 'parameters.returns={"]),
 ]
 
 
@@ -245,18 +246,33 @@ def test_bad_configs(place, command):
     assert sorted(path.name for path in place.iterdir()) == ["broken.toml", "plain.toml"]
 
 
-def test_unknown_options_and_commands(place):
-    for arguments in (
-        ["run"],
-        ["run", "plain.toml", "--drawz", "3"],
-        ["rum"],
-        ["run", "plain.toml", "--draws", "many"],
-        ["run", "plain.toml", "--workers", "0"],
-    ):
-        result = siesweep(*arguments)
-        assert result.exit_code == 2
-        assert "Traceback" not in result.output
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--quiet"], ["--quiet", "Fix: see siesweep --help."]),
+        (["rum"], ["'rum'", "Fix: see siesweep --help."]),
+        (["run"], ["missing argument 'CONFIG'", "Fix: see siesweep run --help."]),
+        (["run", "plain.toml", "--drawz", "3"], ["--drawz", "--draws"]),
+        (["run", "plain.toml", "--draws", "1e3"], ["'--draws': '1e3' is not a valid integer."]),
+        (["plan", "plain.toml", "--seed", "1.5"], ["'--seed': '1.5' is not a valid integer.", "siesweep plan --help"]),
+        (["run", "plain.toml", "--workers", "0"], ["'--workers': 0 is not in the range"]),
+        (["run", "plain.toml", "--shard", "5/4"], ["'--shard': '5/4' is not K/N", "e.g. 1/4."]),
+    ],
+)
+def test_options_and_commands_that_cannot_be(place, arguments, parts):
+    assert_refused(siesweep(*arguments), 2, *parts)
     assert [path.name for path in place.iterdir()] == ["plain.toml"]
+
+
+def test_a_config_that_may_not_be_read(place, monkeypatch):
+    # Whoever runs the tests may read everything.
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert_refused(siesweep("run", "plain.toml"), 2, "plain.toml: cannot be read ([Errno 13] Permission denied")
 
 
 def test_the_module_is_the_command(place):
@@ -329,7 +345,21 @@ def test_plan_says_what_it_takes_and_runs_nothing(place, monkeypatch, computed):
     for row in ("trajectories", "tiles", "memory", "disk: statistics", "disk: histograms", "time", "store"):
         assert row in result.stdout
     assert "12,288 in 48 blocks of 256" in siesweep("plan", "plain.toml", "--draws", 12288).stdout
+    one = " ".join(siesweep("plan", "plain.toml", "--draws", 100, "--workers", 1).stdout.split())
+    for words in ("100 in 1 block of 256", "1 of up to 1 cell × 100 draws", "on 1 CPU worker,"):
+        assert words in one
     assert [path.name for path in place.iterdir()] == ["plain.toml"]
+
+
+def test_plan_of_more_than_there_is_room_for(place):
+    axes = [f"axes.{name}={{ linear = [1.5, 3], points = 65536 }}" for name in ("paper_growth_factor", "papers_for_first_doubling")]
+    changes = [
+        argument for each in (*axes, "axes.papers_per_agi_month={ linear = [1, 2], points = 65536 }") for argument in ("--set", each)
+    ]
+    result = siesweep("plan", "plain.toml", *changes, "--set", "store.draws=none")
+    assert "281,474,976,710,656 = " in result.stdout
+    assert result.exit_code == 1
+    assert result.stderr.startswith("siesweep: results/plain.zarr: `siesweep run` will refuse this: it takes about ")
 
 
 def test_status(done):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import threading
@@ -14,6 +15,8 @@ import sweep
 from sweep import ledger
 from sweep.cli import main
 from sweep.places import Folder
+from sweep.printing import show_replayed
+from sweep.replay import replay
 from tests.sweep.studies import PLAIN, TOY, assert_same_bits, plain, receipts, records, rewrite
 
 OWN = """
@@ -127,7 +130,7 @@ def test_verify_names_what_is_damaged_and_repairs_it(folder, plain_store, comput
     (folder / "plain.zarr" / "draws" / "initial_agis" / "c" / "2").unlink()
     done = invoke("verify", "plain.zarr", code=1)
     assert "damaged: draws/initial_agis (tile /2): draws/initial_agis/c/2 is missing" in done.stdout
-    assert "1 tiles to compute again" in done.stdout
+    assert "1 tile to compute again" in done.stdout
     assert "`siesweep verify plain.zarr --repair` does exactly that" in done.stdout
     assert computed == []
     done = invoke("verify", "plain.zarr", "--repair")
@@ -148,6 +151,12 @@ def test_replay_prints_and_plots(folder):
     assert "the sweep has 1,024 trajectories" in invoke("replay", "plain.zarr", "--index", "1024", code=2).stderr
 
 
+def test_no_doublings_are_printed_as_0(folder, capsys):
+    found = replay(Folder(folder / "plain.zarr"), 3)
+    show_replayed(dataclasses.replace(found, doublings=-0.0 * found.doublings), None)
+    assert "-0" not in capsys.readouterr().out.partition("path")[2]
+
+
 def test_replay_of_what_is_not_stored_yet_compares_nothing(folder):
     store = folder / "plain.zarr"
     rewrite(store, [record for record in records(store) if record.get("tile") != "/3" and "finished" not in record])
@@ -163,9 +172,9 @@ def test_shards_and_merge(tmp_path, monkeypatch, plain_store):
     monkeypatch.chdir(tmp_path)
     Path("plain.toml").write_text(PLAIN)
     done = invoke("run", "plain.toml", "-o", "plain.zarr", "--shard", "1/2", "--workers", "1")
-    assert "shard 1/2 of plain.zarr is done; 2 tiles are finished in all" in done.stdout
+    assert "shard 1/2 of plain.zarr is done; finished in all: 2 tiles" in done.stdout
     done = invoke("merge", "plain.zarr", code=1)
-    assert "only 2 tiles are finished; run the shards that are missing" in done.stderr
+    assert "only 2 tiles finished so far; run the shards that are missing" in done.stderr
     done = invoke("run", "plain.toml", "-o", "plain.zarr", "--shard", "2/2", "--workers", "1")
     assert "numerical error" in done.stdout
     rewrite(Path("plain.zarr"), [record for record in records(Path("plain.zarr")) if "finished" not in record])

@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 import sweep
 from kernels.labels import Scale
 from kernels.statistics import Bins
 from sweep.cube import CubeError, attributes
+from sweep.layout import allocate
 from sweep.places import Folder
+from sweep.plan import make_plan
 from sweep.spec import loads
-from tests.sweep.studies import toy
+from tests.sweep.studies import plain, toy
 
 FLAGS = ("two_in_2_months", "explosion", "exponential", "fizzle", "reached_ceiling")
 NUMBERS = ("date_of_doubling_3", "date_of_doubling_6", "doublings_at_12_months")
@@ -108,6 +111,15 @@ def test_every_variable_has_its_unit_and_name(cube):
     assert cube["statistics/doublings_at_12_months/mean"].attrs["units"] == "doublings"
     assert cube["statistics/date_of_doubling_3/quantile_value"].attrs["units"] == "months"
     assert cube["papers_for_first_doubling"].attrs["units"] == "papers"
+
+
+def test_what_has_no_unit_has_1():
+    spec = plain(
+        model="returns_law", parameters={"parallel_exponent": {"uniform": [0.2, 0.9]}}, axes={"returns": {"values": [1, 2]}}, run__tile=None
+    )
+    root = zarr.open_group(zarr.storage.MemoryStore(), mode="w")
+    allocate(root, make_plan(spec, 1))
+    assert {root[name].attrs["units"] for name in ("returns", "draws/parallel_exponent", "status", "statistics/outcome")} == {"1"}
 
 
 def test_attributes(cube, toy_store):

@@ -13,7 +13,7 @@ from scipy import optimize, stats
 from kernels.sampling import Distribution
 from sweep import evidence
 from sweep.errors import SpecError
-from sweep.spec import loads
+from sweep.spec import load, loads
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "evidence.md"
 NAMES = evidence.names(None)
@@ -157,7 +157,12 @@ def test_distributions(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_config_takes_it_or_says_why_not(name):
     study = loads(STUDY)
-    asked = {"parameters.returns": {"evidence": name}}
+    changes: dict[str, dict[str, object]] = {
+        "1": {"parameters.returns": {"evidence": name}},
+        "months": {"parameters.initial_doubling_time": {"evidence": name}},
+        "×": {"sweep.model": "growth_law", "parameters.labour_multiplier": {"evidence": name}},
+    }
+    asked = changes.pop(evidence.find(name, None).unit)
     if name in NOT_POSITIVE:
         with pytest.raises(SpecError, match=r"parameters\] returns"):
             study.replace(asked)
@@ -165,6 +170,21 @@ def test_a_config_takes_it_or_says_why_not(name):
         spec = study.replace(asked)
         assert spec.evidence[name].name == name
         assert loads(spec.to_toml()).identity() == spec.identity()
+    for other in changes.values():
+        with pytest.raises(SpecError, match=rf"evidence = \"{name}\": {name} is .*, and the parameter .* Fix: use other evidence"):
+            study.replace(other)
+
+
+def test_evidence_without_a_unit_is_taken_for_any(tmp_path):
+    (tmp_path / "evidence").mkdir()
+    own = tmp_path / "evidence" / "own.toml"
+    (tmp_path / "study.toml").write_text(STUDY.replace("returns = 1", 'returns = { mixture = [{ weight = 1, evidence = "own" }] }'))
+    text = 'meaning = "m"\nsource = "s"\nkind = "derived"\nvalue = 2\n'
+    own.write_text(text)
+    assert load(tmp_path / "study.toml").fixed().get("returns") != 1
+    own.write_text(text + 'unit = "months"\n')
+    with pytest.raises(SpecError, match=r"mixture\[0\].evidence = \"own\": own is in months, and the parameter a number without a unit"):
+        load(tmp_path / "study.toml")
 
 
 def test_an_estimate_outside_the_support_can_be_cut():

@@ -173,6 +173,16 @@ def test_counts_of_a_tile_fit_their_type():
         assert blocks * 256 // 4 <= np.iinfo(kind).max
 
 
+def test_tiles_are_counted_without_making_them():
+    for spec in (toy(), toy(draws=100), plain(draws=256 * 37 + 1)):
+        plan = make_plan(spec, 1)
+        assert plan.tile_count == len(list(plan.tiles()))
+    many = {name: {"linear": [1.5, 3], "points": 65536} for name in ("paper_growth_factor", "papers_for_first_doubling")}
+    many["papers_per_agi_month"] = {"linear": [1, 2], "points": 65536}
+    plan = make_plan(plain(axes=many, store__draws="none"), 1)
+    assert plan.tile_count >= 65536**3 // plan.policy.shape().cells
+
+
 def test_planning_runs_no_kernel(computed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plan = make_plan(sweep.load(configs_directory() / "phase_returns_ceiling.toml"), 2)

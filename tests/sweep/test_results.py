@@ -213,6 +213,21 @@ def test_the_table(study, plain_store, tmp_path, monkeypatch):
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_is_no_number_is_told_in_words(study, plain_store, tmp_path, monkeypatch):
+    spec, cube = study
+    cube = xr.DataTree.from_dict({node.path: node.to_dataset(inherit=False).load() for node in cube.subtree})
+    (tmp_path / "figure.png").touch()
+    group = cube["statistics/date_of_doubling_3"]
+    # No draw reaches it.
+    group["mean"][...], group["quantile_value"][...] = np.nan, math.inf
+    text = printed(spec, cube, plain_store, tmp_path, monkeypatch)
+    (line,) = [line for line in text.splitlines() if line.count("not reached") == 1 + len(spec.statistics.quantiles)]
+    assert "nan" not in line
+    # Every draw fails.
+    group["quantile_value"][...] = np.nan
+    assert "all failed" in printed(spec, cube, plain_store, tmp_path, monkeypatch)
+
+
 def test_a_figure_is_drawn_once(study, plain_store, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     spec, cube = study
@@ -222,6 +237,15 @@ def test_a_figure_is_drawn_once(study, plain_store, tmp_path, monkeypatch):
         stamp = figure.stat().st_mtime_ns
         monkeypatch.setattr("sweep.plots.save_figure", lambda *_: pytest.fail("drawn again"))
     assert figure.stat().st_mtime_ns == stamp
+
+
+def test_no_figure_is_announced_where_there_is_nothing_to_draw(study, plain_store, tmp_path, monkeypatch):
+    spec, cube = study
+    bare = spec.replace({"statistics": {"mean": False, "probability": False, "histogram": False, "quantiles": []}, "published": None})
+    text = printed(bare, cube, plain_store, tmp_path, monkeypatch)
+    assert "figure" not in text
+    assert f"cube    {plain_store}" in text
+    assert not (tmp_path / "figure.png").exists()
 
 
 @pytest.mark.parametrize(

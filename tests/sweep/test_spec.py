@@ -33,7 +33,7 @@ horizon = 48
 
 [axes]
 distance_to_limits = { log = [8, 128], points = 5 }
-returns = { values = [3, 0.7] }
+returns = { values = [0.7, 3] }
 
 [correlation]
 "parallel_exponent:initial_doubling_time" = 0.5
@@ -90,7 +90,7 @@ def test_order_is_that_of_the_model(study):
 
 
 def test_axes(study):
-    assert study.axes["returns"].values == (3.0, 0.7)
+    assert study.axes["returns"].values == (0.7, 3.0)
     values = study.axes["distance_to_limits"].values
     assert values == pytest.approx((8, 16, 32, 64, 128), rel=1e-15)
     assert (values[0], values[-1]) == (8.0, 128.0)
@@ -356,8 +356,7 @@ DIFFERENT = {
     "a truncation": ({"parameters.initial_doubling_time.truncate": [0.1, 9]}, None),
     "a shift": ({"parameters.initial_doubling_time.shift": 0.1}, None),
     "a default": ({"parameters.recent_doubling_time": 4}, ["parameters.recent_doubling_time"]),
-    "an axis": ({"axes.returns.values": [3, 0.8]}, ["axes.returns"]),
-    "order of an axis": ({"axes.returns.values": [0.7, 3]}, ["axes.returns"]),
+    "an axis": ({"axes.returns.values": [0.8, 3]}, ["axes.returns"]),
     "points": ({"axes.distance_to_limits.points": 6}, ["axes.distance_to_limits"]),
     "an axis for a number": ({"parameters.horizon": None, "axes.horizon": {"values": [48]}}, ["axes.horizon", "parameters.horizon"]),
     "correlation": (
