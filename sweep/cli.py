@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from sweep.places import Place
-    from sweep.plan import Plan
     from sweep.spec import Spec
 
 # Whether it can be read is found, and told, where it is read.
@@ -195,19 +193,8 @@ def plan(config: Path, draws: int | None, seed: int | None, settings: tuple[str,
 
     count = workers or spec.run.workers or min(cores(), worthwhile_workers(spec))
     planned = make_plan(spec, count)
-    show_plan(planned, count)
-    _refuse_too_much(planned, place_of(_default_store(spec)))
-
-
-def _refuse_too_much(plan: Plan, place: Place) -> None:
-    """Raises StoreError where the disk cannot hold a new store of the sweep, as `run` does."""
-    from sweep.amounts import size
-    from sweep.store import StoreError
-
-    needed, free = sum(plan.stored_bytes().values()), place.free_bytes()
-    if free is not None and needed > free and not place.exists():
-        problem = f"`siesweep run` will refuse this: it takes about {size(needed)}, and the disk has {size(free)} left"
-        raise StoreError(f"{place.address}: {problem}; make room, ask for less, or run it with -o elsewhere")
+    place = place_of(_default_store(spec))
+    show_plan(planned, count, None if place.exists() else place.free_bytes())
 
 
 def _default_store(spec: Spec) -> str:

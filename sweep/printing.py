@@ -40,8 +40,8 @@ def show_partial(place: Place, shard: tuple[int, int]) -> None:
     )
 
 
-def show_plan(plan: Plan, workers: int) -> None:
-    """What a sweep takes."""
+def show_plan(plan: Plan, workers: int, free: int | None) -> None:
+    """What a sweep takes, and whether the disk of the store that `run` would make has so many bytes `free`."""
     page, spec = console(), plan.spec
     table = Table(title=f"{spec.name} ({spec.model})", show_header=False, title_justify="left")
     cells = " × ".join(f"{name} {len(axis.values)}" for name, axis in spec.axes.items()) or "1"
@@ -54,10 +54,12 @@ def show_plan(plan: Plan, workers: int) -> None:
     table.add_row("memory", f"about {size(plan.tile_bytes() * 4 * workers)} for tiles in flight, beside about 400 MB for the libraries")
     for name, taken in plan.disk_bytes().items():
         table.add_row(f"disk: {name}", f"{size(taken)} before compression")
-    table.add_row("disk", f"about {size(sum(plan.stored_bytes().values()))} in all")
+    needed = sum(plan.stored_bytes().values())
+    table.add_row("disk", f"about {size(needed)} in all")
     taken_time = f"about {duration(plan.estimated_seconds(workers))} on {counted(workers, 'CPU worker')}"
     table.add_row("time", f"{taken_time}, and a few seconds to compile (a rough estimate)")
-    table.add_row("store", f"results/{spec.name}.zarr, unless -o names another")
+    full = f"; its disk has {size(free)} left, and `siesweep run` would refuse it" if free is not None and needed > free else ""
+    table.add_row("store", f"results/{spec.name}.zarr, unless -o names another{full}")
     page.print(table)
 
 
