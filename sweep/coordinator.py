@@ -23,13 +23,13 @@ from sweep.cube import attributes, open_cube
 from sweep.errors import SpecError, near
 from sweep.execute import inline
 from sweep.execute.compilation import use_compilation_cache
-from sweep.execute.tile import Job, Receipt, TileFailed
+from sweep.execute.tile import Job, Receipt, TileFailed, kind_of
 from sweep.finalize import write_partial_statistics, write_statistics
 from sweep.ledger import Contents, Ledger, LedgerError
 from sweep.places import Place, PlaceError, place_of
 from sweep.places.place import WHOLE
 from sweep.plan import Box, Plan, Tile, worthwhile_workers
-from sweep.prepare import is_finished, prepared, shown
+from sweep.prepare import finished_draws, is_finished, prepared, shown
 from sweep.progress import Listener, State, silent
 from sweep.spec import Spec
 from sweep.store import CubeStore
@@ -99,7 +99,15 @@ def run(
         if not is_finished(spec, place):
             use_compilation_cache()
             on = _devices(spec, executor, workers, scheduler)
-            plan = prepared(spec, place, len(on) or workers or spec.run.workers or inline.cores(), launcher)
+            if scheduler is not None:
+                _refuse_silent_scheduler(place, scheduler)
+            plan = prepared(
+                spec,
+                place,
+                len(on) or workers or spec.run.workers or inline.cores(),
+                launcher,
+                lambda: _refuse_other_bits(place, on, scheduler, mix_versions),
+            )
             with _held(plan, place, launcher, announce) as book:
                 _advance(
                     plan,
@@ -295,10 +303,10 @@ def _advance(
     tiles = {tile.name: tile for chain in chains for tile in chain}
     try:
         if chains:
-            if cube.attributes.get("complete"):
-                cube.set_attributes({"complete": False})
             with executor(cube) as running:
                 _refuse_mixture(place, held.receipts, running.kind, mix_versions)
+                if cube.attributes.get("complete"):
+                    cube.set_attributes({"complete": False})
                 # Closed at once, whatever ends it, so that no device goes on computing for nobody.
                 with closing(running.receipts(chains)) as results:
                     for result in results:
@@ -317,7 +325,8 @@ def _advance(
             _finish(plan, cube, book, held, {"trajectories": fresh, "seconds": time.perf_counter() - started})
     except KeyboardInterrupt:
         _leave(plan, cube, held, failed, computed, shard)
-        raise Interrupted(f"{place.address}: stopped with {done} of {mine} tiles done; the same command goes on from there") from None
+        told = f"{place.address}: stopped with {done} of {mine} tiles done; the same command goes on from there{_way_back(place)}"
+        raise Interrupted(told) from None
     if failed:
         _leave(plan, cube, held, failed, computed, shard)
         first = failed[0]
@@ -371,12 +380,45 @@ def _replay_command(plan: Plan, place: Place, tile: Tile) -> str:
     return f"siesweep replay {place.address} --index {cell * plan.spec.draws + tile.first_block * plan.spec.block}"
 
 
+def _way_back(place: Place) -> str:
+    """What to do, beside going on, where an extension was stopped."""
+    draws = finished_draws(place)
+    return "" if draws is None else f", and `siesweep extend {place.address} --draws {draws}` back to the draws that were finished"
+
+
 def _set_start(spec: Spec, place: Place) -> None:
     """Give a finished cube another start date. One that cannot be written now keeps the old one: no number depends on it."""
     with suppress(OSError, LedgerError, PlaceError), ledger.hold(place):
         cube = CubeStore(place)
         cube.set_attributes(shown(spec))
         cube.finish()
+
+
+def _refuse_silent_scheduler(place: Place, scheduler: str) -> None:
+    """Raises RunError where no scheduler answers."""
+    from sweep.execute.cluster import ClusterError, reach
+
+    try:
+        reach(scheduler)
+    except ClusterError as error:
+        raise RunError(f"{place.address}: {error}") from None
+
+
+def _refuse_other_bits(place: Place, on: list[Any], scheduler: str | None, allowed: bool) -> None:
+    """`_refuse_mixture` before any tile is on its way: by the devices that will compute, as far as they are known yet."""
+    receipts = ledger.read(place).receipts
+    if allowed or not receipts:
+        return
+    kinds: list[Mapping[str, str]] = [kind_of(device) for device in on[:1]]
+    if scheduler is not None:
+        from sweep.execute.cluster import kinds_at
+
+        kinds = kinds_at(scheduler)
+    elif not on:
+        # Of workers of this machine, which are not started yet.
+        kinds = [{"jaxlib": version("jaxlib")}]
+    for kind in kinds:
+        _refuse_mixture(place, receipts, kind, allowed)
 
 
 def _refuse_mixture(place: Place, finished: Mapping[str, Mapping[str, Any]], kind: Mapping[str, str], allowed: bool) -> None:

@@ -46,6 +46,11 @@ def array_names(root: Any) -> list[str]:
         return sorted(name for name, member in root.members(max_depth=None) if isinstance(member, zarr.Array))
 
 
+def resize(array: Any, shape: tuple[int, ...]) -> None:
+    """Give an array another shape; zarr would delete the chunks that lie outside of it."""
+    sync(array.async_array.resize(shape, delete_outside_chunks=False))
+
+
 def consolidate(place: Place) -> Any:
     """Write the metadata of all arrays into the root's, where that is any use; returns the root group."""
     if not zarr_store(place).supports_consolidated_metadata:
