@@ -258,17 +258,25 @@ def report(store: str, config: Path | None) -> None:
 @main.command()
 @click.argument("store")
 @click.option("--repair", is_flag=True, help="Compute exactly the damaged tiles again.")
+@click.option("--mix", is_flag=True, help="Repair a store whose tiles another jaxlib or kind of device made.")
 @_FROM_CONFIG
-def verify(store: str, repair: bool, config: Path | None) -> None:
+def verify(store: str, repair: bool, mix: bool, config: Path | None) -> None:
     """Read every array of a cube again and hold it against its receipt; names what is damaged."""
     from sweep.places import place_of
     from sweep.prepare import spec_of
-    from sweep.printing import show_verified
+    from sweep.printing import show_changed, show_verified
     from sweep.progress import counted_on
+    from sweep.verify import changed_attributes, restore_attributes, withdraw
     from sweep.verify import verify as verify_store
-    from sweep.verify import withdraw
 
     place = place_of(store)
+    changed = changed_attributes(place)
+    if changed:
+        show_changed(place, changed)
+        if not repair:
+            sys.exit(1)
+        # First: they say which tiles there are.
+        restore_attributes(place, changed)
     spec = spec_of(place, _config(config))
     with counted_on(sys.stderr, f"verify {store}") as progress:
         found = verify_store(place, spec, progress)
@@ -276,9 +284,14 @@ def verify(store: str, repair: bool, config: Path | None) -> None:
     if found.damage and not repair:
         sys.exit(1)
     if found.damage:
-        withdraw(place, spec, found)
+        from sweep.coordinator import refuse_repair
+
         # Its config may ask for dask, but it was made without.
-        _run(spec, store, executor="inline" if place.one_writer else None)
+        executor = "inline" if place.one_writer else None
+        if found.damaged_tiles:
+            refuse_repair(spec, place, executor, mix)
+        withdraw(place, spec, found)
+        _run(spec, store, executor=executor, mix_versions=mix)
 
 
 @main.command()

@@ -345,7 +345,7 @@ def _finish(plan: Plan, cube: CubeStore, book: Ledger, held: Contents, provenanc
     cube.set_attributes(_provenance(held, provenance), group="provenance")
     names = cube.settled_arrays()
     cube.settle(names)
-    book.append({"finished": {name: cube.crc(name) for name in names}, "draws": spec.draws})
+    book.append({"finished": {name: cube.crc(name) for name in names}, "draws": spec.draws, "attributes": _told_of(cube)})
     cube.finish()
 
 
@@ -388,10 +388,17 @@ def _way_back(place: Place) -> str:
 
 def _set_start(spec: Spec, place: Place) -> None:
     """Give a finished cube another start date. One that cannot be written now keeps the old one: no number depends on it."""
-    with suppress(OSError, LedgerError, PlaceError), ledger.hold(place):
-        cube = CubeStore(place)
+    with suppress(OSError, LedgerError, PlaceError), ledger.hold(place) as book:
+        cube, finished = CubeStore(place), ledger.read(place).finished
         cube.set_attributes(shown(spec))
+        if finished is not None:
+            book.append({**finished, "attributes": _told_of(cube)})
         cube.finish()
+
+
+def _told_of(cube: CubeStore) -> dict[str, Any]:
+    """The attributes of which the ledger of a finished cube tells."""
+    return {name: value for name, value in cube.attributes.items() if name != "complete"}
 
 
 def _refuse_silent_scheduler(place: Place, scheduler: str) -> None:
@@ -402,6 +409,11 @@ def _refuse_silent_scheduler(place: Place, scheduler: str) -> None:
         reach(scheduler)
     except ClusterError as error:
         raise RunError(f"{place.address}: {error}") from None
+
+
+def refuse_repair(spec: Spec, place: Place, executor: str | None, mix_versions: bool) -> None:
+    """Raises RunError where tiles that are computed again here would be mixed with others of another kind."""
+    _refuse_other_bits(place, _devices(spec, executor, None, None), None, mix_versions)
 
 
 def _refuse_other_bits(place: Place, on: list[Any], scheduler: str | None, allowed: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -57,6 +58,18 @@ def consolidate(place: Place) -> Any:
         return open_group(place, writable=True)
     with quiet():
         return zarr.consolidate_metadata(zarr_store(place), zarr_format=3)
+
+
+def copied_metadata(place: Place) -> dict[str, Any] | None:
+    """The metadata of all groups and arrays as the root's have them, by path: none where they have no use for them, None where they are
+    gone."""
+    if not zarr_store(place, read_only=True).supports_consolidated_metadata:
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(place.read("zarr.json") or "")["consolidated_metadata"]["metadata"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found
 
 
 def get_key(store: Any, key: str) -> bytes | None:

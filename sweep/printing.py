@@ -13,6 +13,7 @@ from rich.table import Table
 from kernels.models import Budget, Model
 from sweep import ledger
 from sweep.console import console
+from sweep.errors import toml_value
 from sweep.places import Place
 from sweep.plan import Plan
 from sweep.progress import quantity
@@ -111,12 +112,23 @@ def show_status(place: Place, held: dict[str, Any]) -> None:
     page.print(table)
 
 
+def show_changed(place: Place, changed: dict[str, Any]) -> None:
+    """What `verify` found where attributes of the root are not those of which the ledger tells."""
+    page = console()
+    for name, before in changed.items():
+        was = "there was none" if before is None else f"it was {toml_value(before)}"
+        page.print(f"damaged: zarr.json: attribute {name} is not what was written ({was})", soft_wrap=True)
+    page.print(f"`siesweep verify {place.address} --repair` puts back what was written, and reads all else", soft_wrap=True)
+
+
 def show_verified(place: Place, found: Verified) -> None:
     """What `verify` found."""
     page = console()
     missing = f"; {found.missing:,} tiles are not run yet" if found.missing else ""
     read = f"{found.tiles:,} tiles and {found.arrays:,} arrays or parts of arrays read again"
     page.print(f"{place.address}: {read}{missing}", soft_wrap=True)
+    if found.damaged_lines:
+        page.print(f"{found.damaged_lines:,} lines of the ledger are damaged and do not count")
     if not found.damage:
         page.print("all is as it was written")
         return

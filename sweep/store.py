@@ -149,13 +149,14 @@ class CubeStore:
             return float(self._array(name)[place])
 
     def make_again(self, plan: Plan, names: Iterable[str]) -> None:
-        """Make those of these arrays anew, empty, that cannot be opened because their own metadata is damaged or gone."""
+        """Make those of these arrays anew, empty, that cannot be opened because their own metadata is damaged or gone; and groups that are
+        gone."""
         self._arrays.clear()
         lost = set()
         for name in names:
             try:
                 self._array(name)
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 lost.add(name)
         if lost:
             with quiet():

@@ -137,6 +137,36 @@ def test_verify_names_what_is_damaged_and_repairs_it(folder, plain_store, comput
     invoke("verify", "plain.zarr")
 
 
+def test_a_repair_that_would_mix_versions_is_refused_before_it_begins(folder, computed):
+    store = folder / "plain.zarr"
+    rewrite(store, [record | {"jaxlib": "0.0.1"} if "crc" in record else record for record in records(store)])
+    (store / "draws" / "initial_agis" / "c" / "2").unlink()
+    done = invoke("verify", "plain.zarr", "--repair", code=1)
+    assert "jaxlib was 0.0.1, is " in done.stderr
+    assert "allow it with --mix" in done.stderr
+    assert sweep.open_cube(store).attrs["complete"]
+    assert len(receipts(store)) == 4
+    invoke("verify", "plain.zarr", "--repair", "--mix")
+    assert computed == ["/2"]
+
+
+def test_verify_tells_of_changed_attributes_and_puts_them_back(folder):
+    file = folder / "plain.zarr" / "zarr.json"
+    file.write_text(file.read_text().replace('"draws": 1024', '"draws": 512'))
+    assert json.loads(file.read_text())["attributes"]["draws"] == 512
+    done = invoke("verify", "plain.zarr", code=1)
+    assert "damaged: zarr.json: attribute draws is not what was written (it was 1024)" in done.stdout
+    assert "`siesweep verify plain.zarr --repair` puts back what was written" in done.stdout
+    assert "all is as it was written" in invoke("verify", "plain.zarr", "--repair").stdout
+    assert "all is as it was written" in invoke("verify", "plain.zarr").stdout
+
+
+def test_verify_counts_lines_of_the_ledger_that_do_not_count(folder):
+    with (folder / "plain.zarr" / "ledger" / "whole.jsonl").open("a") as file:
+        file.write("garbage\n")
+    assert "1 lines of the ledger are damaged and do not count" in invoke("verify", "plain.zarr").stdout
+
+
 @pytest.mark.slow
 def test_replay_prints_and_plots(folder):
     done = invoke("replay", "plain.zarr", "--index", "1000", "--plot", "path.png")
