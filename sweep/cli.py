@@ -57,6 +57,7 @@ def _exit_code(error: Exception) -> int | None:
         ("sweep.store", "StoreError", 1),
         ("sweep.ledger", "LedgerError", 1),
         ("sweep.cube", "CubeError", 1),
+        ("sweep.places", "AddressError", 2),
         ("sweep.places", "PlaceError", 1),
     ):
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
@@ -119,7 +120,7 @@ def run(
     """
     spec = _load(config, draws, seed, settings)
     how = {"executor": executor, "workers": workers, "scheduler": scheduler, "shard": shard, "mix_versions": mix}
-    _run(spec, output or f"results/{spec.name}.zarr", **how)
+    _run(spec, f"results/{spec.name}.zarr" if output is None else output, **how)
 
 
 def _run(spec: Spec, store: str, **how: Any) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import errno
+import os
 import platform
+import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -26,7 +28,7 @@ from sweep.execute.compilation import use_compilation_cache
 from sweep.execute.tile import Job, Receipt, TileFailed, kind_of
 from sweep.finalize import write_partial_statistics, write_statistics
 from sweep.ledger import Contents, Ledger, LedgerError
-from sweep.places import Place, PlaceError, place_of
+from sweep.places import AddressError, Place, PlaceError, place_of
 from sweep.places.place import WHOLE
 from sweep.plan import Box, Plan, Tile, worthwhile_workers
 from sweep.prepare import finished_draws, is_finished, prepared, shown
@@ -39,6 +41,7 @@ _SHARDS_PATIENCE = 1.0
 _LOOK_SECONDS = 1.0
 """How often a shard looks whether another that finishes the sweep has ended."""
 _EXECUTORS: tuple[str, ...] = get_args(ExecutorName)
+_SCHEDULER = re.compile(r"inproc://\S+|((tcp|tls|ws|wss)://)?(\[[\w.:%]+\]|[^\s:/\[\]]+):(?P<port>\d{1,5})/?")
 _PACKAGES = ("siesweep", "jax", "jaxlib", "numpy", "xarray", "zarr")
 
 Chains = Sequence[Sequence[Tile]]
@@ -86,13 +89,16 @@ def run(
     the others; the last of them finishes the cube, and until then what is returned is partial. `progress` is told of every tile,
     `announce` what else there is to say.
 
-    Raises SpecError where an argument cannot be or the store holds something else or more draws, PlaceError where there can be no store
-    at such an address, CubeError where what lies there is no cube that can be read, StoreError or RunError where the run cannot go on (a
-    full disk, another run on the same store), ToleranceError where the finished run's numerical error exceeds the tolerance, Interrupted
-    where tiles are missing.
+    Raises TypeError where `spec` is no Spec or `store` no address, SpecError where an argument cannot be or the store holds something else
+    or more draws, PlaceError where there can be no store at such an address, CubeError where what lies there is no cube that can be read,
+    StoreError or RunError where the run cannot go on (a full disk, another run on the same store), ToleranceError where the finished run's
+    numerical error exceeds the tolerance, Interrupted where tiles are missing.
     """
+    _refuse_types(spec, store)
     _refuse_arguments(executor, workers, scheduler, shard)
     place = place_of(store)
+    if place.address.startswith(("http://", "https://")):
+        raise AddressError(f"{place.address}: a web server only gives what it has; write a path, or s3://BUCKET/NAME")
     _refuse_many_writers(spec, place, executor, scheduler, shard)
     launcher = WHOLE if shard is None else ledger.shard_name(*shard)
     try:
@@ -167,17 +173,33 @@ def merge(spec: Spec, place: Place, wait: bool = False) -> bool:
     return True
 
 
+def _refuse_types(spec: object, store: object) -> None:
+    """Raises TypeError for what is no sweep, or no address of a store."""
+    if not isinstance(spec, Spec):
+        raise TypeError(f"sweep.run: spec = {spec!r} is a {type(spec).__name__}, not a Spec; give sweep.load(PATH)")
+    if not isinstance(store, (str, os.PathLike)):
+        raise TypeError(f"sweep.run: store = {store!r} is a {type(store).__name__}, not a path or URL; give e.g. 'results/study.zarr'")
+
+
 def _refuse_arguments(executor: str | None, workers: int | None, scheduler: str | None, shard: tuple[int, int] | None) -> None:
     """Raises SpecError for what `siesweep run` would not take either."""
     if executor is not None and executor not in _EXECUTORS:
         raise SpecError("sweep.run", "executor", executor, "no such executor", near(str(executor), _EXECUTORS, "executors"))
     if executor == "inline" and scheduler is not None:
         raise SpecError("sweep.run", "executor", executor, "a scheduler is given, which is dask's", "leave out one of the two")
+    if scheduler is not None and not _is_scheduler(scheduler):
+        raise SpecError("sweep.run", "scheduler", scheduler, "not the address of a dask scheduler", "give e.g. tcp://HOST:8786")
     if workers is not None and not _counts(workers):
         raise SpecError("sweep.run", "workers", workers, "not a number of workers", "give 1 or more, or leave it out")
     is_pair = isinstance(shard, Sequence) and len(shard) == 2 and all(map(_counts, shard))
     if shard is not None and not (is_pair and shard[0] <= shard[1]):
         raise SpecError("sweep.run", "shard", shard, "not a share", "give (k, n) with k from 1 to n, e.g. (1, 4)")
+
+
+def _is_scheduler(address: object) -> bool:
+    """Whether dask takes it for an address: a host and a port, behind a protocol or not; or, within a process, whatever it was called."""
+    found = _SCHEDULER.fullmatch(address) if isinstance(address, str) else None
+    return found is not None and (found["port"] is None or 1 <= int(found["port"]) <= 65535)
 
 
 def _counts(number: object) -> bool:

@@ -224,12 +224,13 @@ BAD = [
     (["--set", "model.boost=code"], ["[model] boost"]),
     (["--set", "sweep.model=toy"], ["[sweep] model", "did you mean toy_model?"]),
     (["--set", "store.trajectories_every=100"], ["[store] trajectories_every = 100", "not a power of two", "use 64 or 128"]),
+    (["--set", f"sweep.name={'long' * 75}"], ["[sweep] name", "too long for the name of a file", "use 150 letters or less"]),
     (["--set", "horizon"], ["--set horizon: not KEY=VALUE"]),
     (["--set", "=3"], ["--set =3: not KEY=VALUE"]),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "parts"), BAD, ids=[" ".join(arguments) for arguments, _ in BAD])
+@pytest.mark.parametrize(("arguments", "parts"), BAD, ids=[" ".join(arguments)[:40] for arguments, _ in BAD])
 @pytest.mark.parametrize("command", ["run", "plan"])
 def test_bad_input_writes_nothing(place, command, arguments, parts):
     assert_refused(siesweep(command, "plain.toml", *arguments), 2, *parts)
@@ -283,6 +284,20 @@ def test_something_else_in_the_place_of_the_store(place):
         )
     assert (place / "file").read_text() == "text"
     assert [file.name for file in (place / "folder").iterdir()] == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("", '"": no address of a store'),
+        ("ftp://host/a", "ftp://host/a: no store can be at such an address; write a path, s3://BUCKET/NAME"),
+        ("http://host/a", "http://host/a: a web server only gives what it has; write a path, or s3://BUCKET/NAME"),
+        ("icechunk+", "icechunk+: a path is wanted behind it; write icechunk+PATH"),
+    ],
+)
+def test_no_address_of_a_store(place, address, told):
+    assert_refused(siesweep("run", "plain.toml", "-o", address), 2, told)
+    assert [path.name for path in place.iterdir()] == ["plain.toml"]
 
 
 def test_an_empty_folder_is_room_for_a_store(place):

@@ -584,6 +584,12 @@ def test_progress_counts_what_this_call_did(tmp_path):
 WRONG_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"executor": "dusk"}, r'\[executor\] = "dusk": no such executor\. Fix: did you mean dask\?'),
     ({"executor": "inline", "scheduler": "tcp://127.0.0.1:1"}, r'\[executor\] = "inline": a scheduler is given, which is dask\'s'),
+    ({"scheduler": "nowhere"}, r'\[scheduler\] = "nowhere": not the address of a dask scheduler\. Fix: give e\.g\. tcp://HOST:8786'),
+    ({"scheduler": "tcp://127.0.0.1"}, "not the address of a dask scheduler"),
+    ({"scheduler": "foo://1.2.3.4:8"}, "not the address of a dask scheduler"),
+    ({"scheduler": "tcp://"}, "not the address of a dask scheduler"),
+    ({"scheduler": "ucx://127.0.0.1:8786"}, "not the address of a dask scheduler"),
+    ({"scheduler": "tcp://127.0.0.1:99999"}, "not the address of a dask scheduler"),
     ({"workers": 0}, r"\[workers\] = 0: not a number of workers\. Fix: give 1 or more"),
     ({"workers": 1.5}, r"\[workers\] = 1\.5: not a number of workers"),
     ({"shard": (0, 4)}, r"\[shard\] = \[0, 4\]: not a share\. Fix: give \(k, n\) with k from 1 to n"),
@@ -595,6 +601,26 @@ WRONG_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("how", "told"), WRONG_ARGUMENTS)
 def test_arguments_that_cannot_be_are_refused_before_any_work(how, told, tmp_path):
-    with pytest.raises(SpecError, match=r"^sweep\.run: " + told):
+    with pytest.raises(SpecError, match=r"^sweep\.run: .*" + told):
         sweep.run(plain(), tmp_path / "plain.zarr", **how)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("address", ["tcp://host:8786", "host:8786", "tls://[fe80::1%eth0]:8786", "inproc://192.168.0.1/71/1"])
+def test_addresses_of_schedulers(address):
+    assert coordinator._is_scheduler(address)
+
+
+@pytest.mark.parametrize(
+    ("spec", "store", "told"),
+    [
+        ("plain.toml", "plain.zarr", r"spec = 'plain\.toml' is a str, not a Spec; give sweep\.load\(PATH\)"),
+        (plain(), None, r"store = None is a NoneType, not a path or URL"),
+    ],
+    ids=["spec", "store"],
+)
+def test_what_is_no_sweep_and_no_address_is_refused(spec, store, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TypeError, match=r"^sweep\.run: " + told):
+        sweep.run(spec, store)
     assert not list(tmp_path.iterdir())
