@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from sweep.places import Place
     from sweep.spec import Spec
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
@@ -188,7 +189,20 @@ def status(store: str, config: bool) -> None:
     if config:
         click.echo(held["spec"], nl=False)
     else:
-        show_status(place, held)
+        show_status(place, held, _shares_to_run(place, held))
+
+
+def _shares_to_run(place: Place, held: dict[str, Any]) -> list[str]:
+    """The shares of a sweep that lack tiles, where that can be known: not of code of the user's own, which is never loaded from a cube."""
+    from kernels import models
+    from sweep import ledger
+    from sweep.coordinator import missing_shares
+    from sweep.prepare import plan_of, spec_of
+
+    contents = ledger.read(place)
+    if held["complete"] or held["model"] not in models.names() or not contents.launches.keys() - {ledger.WHOLE}:
+        return []
+    return missing_shares(plan_of(spec_of(place), place), contents)
 
 
 _FROM_CONFIG = click.option(
@@ -215,24 +229,33 @@ def extend(
     _run(spec.replace({"sweep.draws": draws}), store, executor=executor, workers=workers, scheduler=scheduler, mix_versions=mix)
 
 
-@main.command()
+@main.command(context_settings={"allow_extra_args": True})
 @click.argument("store")
 @_FROM_CONFIG
-def merge(store: str, config: Path | None) -> None:
+@click.pass_context
+def merge(context: click.Context, store: str, config: Path | None) -> None:
     """Finish a sweep whose shards are all done, and print its results."""
     from sweep import ledger
-    from sweep.coordinator import check_tolerance
+    from sweep.coordinator import check_tolerance, missing_shares
     from sweep.coordinator import merge as merge_shards
     from sweep.cube import CubeError, open_cube
+    from sweep.errors import SpecError
     from sweep.places import place_of
-    from sweep.prepare import spec_of
+    from sweep.prepare import plan_of, spec_of
     from sweep.printed_results import figure_of, show_results
 
+    if context.args:
+        copy = f"copy what the others hold into {store} (cp -rn {context.args[0]}/. {store}/), then `siesweep merge {store}`"
+        raise SpecError(f"siesweep merge {store} {' '.join(context.args)}", "", None, "one store is wanted", copy)
     place = place_of(store)
     spec = spec_of(place, _config(config))
     if not merge_shards(spec, place):
-        done = len(ledger.read(place).receipts)
-        raise CubeError(f"{store}: only {done:,} tiles are finished; run the shards that are missing, `siesweep status {store}` says more")
+        held = ledger.read(place)
+        shares = ", ".join(missing_shares(plan_of(spec, place), held)) or "none was run"
+        raise CubeError(
+            f"{store}: only {len(held.receipts):,} tiles are finished; run the shards that are missing ({shares}), or copy them here "
+            "from the store that they were run into"
+        )
     cube = open_cube(place)
     show_results(spec, cube, place, figure_of(place))
     check_tolerance(spec, place, cube)

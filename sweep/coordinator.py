@@ -298,6 +298,16 @@ def missing_tiles(plan: Plan, held: Contents, shard: tuple[int, int] | None = No
     return [chain for chain in found if chain]
 
 
+def missing_shares(plan: Plan, held: Contents) -> list[str]:
+    """The shares that lack tiles, e.g. 2/4, where the sweep was last divided into shares; none where it never was."""
+    shards = {launcher: launch["at"] for launcher, launch in held.launches.items() if launcher != WHOLE}
+    if not shards:
+        return []
+    count = int(max(shards, key=lambda launcher: shards[launcher]).rpartition("-of-")[2])
+    numbers = {index % count + 1 for index, chain in enumerate(plan.chains()) if not all(map(held.has, chain))}
+    return [f"{number}/{count}" for number in sorted(numbers)]
+
+
 def _share(plan: Plan, shard: tuple[int, int] | None) -> list[tuple[Tile, ...]]:
     """All chains of tiles, or those of one share: every n-th."""
     chains = list(plan.chains())

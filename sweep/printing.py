@@ -16,6 +16,7 @@ from sweep.console import console
 from sweep.errors import toml_value
 from sweep.places import Place
 from sweep.plan import Plan
+from sweep.prepare import finished_draws
 from sweep.progress import quantity
 
 if TYPE_CHECKING:
@@ -74,11 +75,13 @@ def _bytes(size: float) -> str:
     return f"{size:.3g} TB"
 
 
-def show_status(place: Place, held: dict[str, Any]) -> None:
-    """What a store holds, and who is at work on it."""
+def show_status(place: Place, held: dict[str, Any], shares: list[str]) -> None:
+    """What a store holds, the `shares` that it lacks, and who is at work on it."""
     page = console()
     contents = ledger.read(place)
-    receipts = contents.receipts
+    block = contents.head["identity"]["block"]
+    # Behind the draws lies what is left of an extension that was given up.
+    receipts = {name: receipt for name, receipt in contents.receipts.items() if receipt["first_block"] * block < held["draws"]}
     table = Table(title=place.address, show_header=False, title_justify="left")
     table.add_row("sweep", f"{held['title']} ({held['model']})")
     table.add_row("draws", f"{held['draws']:,}")
@@ -95,6 +98,10 @@ def show_status(place: Place, held: dict[str, Any]) -> None:
     trajectories = sum(receipt["valid"] for receipt in receipts.values())
     wanted = held["draws"] * math.prod(len(values) for values in contents.head["identity"]["axes"].values())
     table.add_row("finished tiles", f"{len(receipts):,}, {quantity(trajectories)} of {quantity(wanted)} trajectories")
+    if shares:
+        table.add_row("missing shards", f"{', '.join(shares)}: run them, or copy them here from the store that they were run into")
+    if (finished := finished_draws(place)) is not None:
+        table.add_row("finished before", f"{finished:,} draws; `siesweep extend {place.address} --draws {finished}` goes back to them")
     if running and (rate := _recent_rate(contents)) is not None:
         table.add_row("rate", f"{quantity(rate)} trajectories/s, ETA {max(0.0, wanted - trajectories) / rate:,.0f} s")
     for name, failure in list(contents.failures.items())[:_MOST_FAILURES]:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import sweep
 from sweep import ledger
 from sweep.cli import main
+from sweep.coordinator import Interrupted
 from sweep.places import Folder
 from tests.sweep.studies import PLAIN, TOY, assert_same_bits, plain, receipts, records, rewrite
 
@@ -74,6 +75,21 @@ def test_status_tells_of_failed_tiles_and_damaged_lines(folder):
     assert "/3: out of memory (tried 2 times; siesweep replay plain.zarr --index 3)" in text
     assert "7 in all" in text
     assert "1; their tiles are run again" in text
+
+
+def test_status_of_an_extension_that_is_stopped_and_given_up(folder):
+    def interrupt(state):
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        sweep.run(plain(draws=2048), "plain.zarr", workers=1, progress=interrupt)
+    text = invoke("status", "plain.zarr").stdout
+    assert "1,024 draws; `siesweep extend plain.zarr --draws 1024` goes back to them" in text
+    assert "1.28 k of 2.05 k trajectories" in text
+    sweep.run(plain(), "plain.zarr", workers=1)
+    text = invoke("status", "plain.zarr").stdout
+    assert "goes back" not in text
+    assert "1.02 k of 1.02 k trajectories" in text
 
 
 def test_a_cube_turns_back_into_its_config(folder):
@@ -195,12 +211,21 @@ def test_shards_and_merge(tmp_path, monkeypatch, plain_store):
     done = invoke("run", "plain.toml", "-o", "plain.zarr", "--shard", "1/2", "--workers", "1")
     assert "shard 1/2 of plain.zarr is done; 2 tiles are finished in all" in done.stdout
     done = invoke("merge", "plain.zarr", code=1)
-    assert "only 2 tiles are finished; run the shards that are missing" in done.stderr
+    assert "only 2 tiles are finished; run the shards that are missing (2/2)" in done.stderr
+    assert "2/2: run them, or copy them here" in invoke("status", "plain.zarr").stdout
     done = invoke("run", "plain.toml", "-o", "plain.zarr", "--shard", "2/2", "--workers", "1")
     assert "numerical error" in done.stdout
     rewrite(Path("plain.zarr"), [record for record in records(Path("plain.zarr")) if "finished" not in record])
     assert "numerical error" in invoke("merge", "plain.zarr").stdout
     assert_same_bits(Path("plain.zarr"), plain_store)
+
+
+def test_two_stores_to_merge_are_copied_into_one_first(folder):
+    done = invoke("merge", "plain.zarr", "other.zarr", code=2)
+    assert done.stderr == (
+        "siesweep: siesweep merge plain.zarr other.zarr: one store is wanted. Fix: copy what the others hold into plain.zarr "
+        "(cp -rn other.zarr/. plain.zarr/), then `siesweep merge plain.zarr`.\n"
+    )
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "1/0", "-1/2"])
