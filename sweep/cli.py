@@ -38,7 +38,8 @@ class _Command(click.Group):
             code = _exit_code(error)
             if code is None:
                 raise
-            click.echo(f"siesweep: {error}", err=True)
+            told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename is not None else error
+            click.echo(f"siesweep: {told}", err=True)
             sys.exit(code)
 
 
@@ -48,7 +49,7 @@ def _exit_code(error: Exception) -> int | None:
 
     if isinstance(error, SpecError):
         return 2
-    # Results or a figure that cannot be written; a pipe that was closed is nobody's error.
+    # Results or a path that cannot be written; a pipe that was closed is nobody's error.
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         return 1
     # Whatever can raise these has imported them.

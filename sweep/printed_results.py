@@ -52,14 +52,22 @@ def show_results(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> N
     )
     if "first_failed_index" in held:
         page.print(f"first that failed: siesweep replay {place.address} --index {held['first_failed_index']}", soft_wrap=True)
-    if _is_older(figure, place):
-        from sweep.plots import save_figure
-
-        save_figure(spec, cube, figure)
-    page.print(f"figure  {figure}", soft_wrap=True)
+    page.print(f"figure  {_saved(spec, cube, place, figure)}", soft_wrap=True)
     page.print(f"cube    {place.address}    ({place.opening})", soft_wrap=True)
     if place.snapshot is not None:
         page.print(f"snapshot  {place.snapshot}", soft_wrap=True)
+
+
+def _saved(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> str:
+    """Save the figure, where it is not there yet; where it is, or why it is not: a cube in a folder of somebody else has its results."""
+    try:
+        if _is_older(figure, place):
+            from sweep.plots import save_figure
+
+            save_figure(spec, cube, figure)
+    except OSError as error:
+        return f"not saved, {figure} cannot be written ({error.strerror or error})"
+    return str(figure)
 
 
 def _is_older(figure: Path, place: Place) -> bool:
