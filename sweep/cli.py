@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from sweep.places import Place
     from sweep.spec import Spec
 
 # Whether it can be read is found, and told, where it is read.
@@ -47,7 +48,8 @@ class _Command(click.Group):
             code = _exit_code(error)
             if code is None:
                 raise
-            click.echo(f"siesweep: {error}", err=True)
+            told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename is not None else error
+            click.echo(f"siesweep: {told}", err=True)
             sys.exit(code)
 
 
@@ -68,7 +70,7 @@ def _exit_code(error: Exception) -> int | None:
 
     if isinstance(error, SpecError):
         return 2
-    # Results or a figure that cannot be written; a pipe that was closed is nobody's error.
+    # Results or a path that cannot be written; a pipe that was closed is nobody's error.
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         return 1
     # Whatever can raise these has imported them.
@@ -78,6 +80,7 @@ def _exit_code(error: Exception) -> int | None:
         ("sweep.store", "StoreError", 1),
         ("sweep.ledger", "LedgerError", 1),
         ("sweep.cube", "CubeError", 1),
+        ("sweep.places", "AddressError", 2),
         ("sweep.places", "PlaceError", 1),
     ):
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
@@ -140,7 +143,7 @@ def run(
     """
     spec = _load(config, draws, seed, settings)
     how = {"executor": executor, "workers": workers, "scheduler": scheduler, "shard": shard, "mix_versions": mix}
-    _run(spec, output or _default_store(spec), **how)
+    _run(spec, _default_store(spec) if output is None else output, **how)
 
 
 def _run(spec: Spec, store: str, **how: Any) -> None:
@@ -215,7 +218,20 @@ def status(store: str, config: bool) -> None:
     if config:
         click.echo(held["spec"], nl=False)
     else:
-        show_status(place, held)
+        show_status(place, held, _shares_to_run(place, held))
+
+
+def _shares_to_run(place: Place, held: dict[str, Any]) -> list[str]:
+    """The shares of a sweep that lack tiles, where that can be known: not of code of the user's own, which is never loaded from a cube."""
+    from kernels import models
+    from sweep import ledger
+    from sweep.coordinator import missing_shares
+    from sweep.prepare import plan_of, spec_of
+
+    contents = ledger.read(place)
+    if held["complete"] or held["model"] not in models.names() or not contents.launches.keys() - {ledger.WHOLE}:
+        return []
+    return missing_shares(plan_of(spec_of(place), place), contents)
 
 
 _FROM_CONFIG = click.option("--config", type=_FILE, help="The config that the cube was made from, where its model is your own code.")
@@ -240,26 +256,33 @@ def extend(
     _run(spec.replace({"sweep.draws": draws}), store, executor=executor, workers=workers, scheduler=scheduler, mix_versions=mix)
 
 
-@main.command()
+@main.command(context_settings={"allow_extra_args": True})
 @click.argument("store")
 @_FROM_CONFIG
-def merge(store: str, config: Path | None) -> None:
+@click.pass_context
+def merge(context: click.Context, store: str, config: Path | None) -> None:
     """Finish a sweep whose shards are all done, and print its results."""
     from sweep import ledger
     from sweep.amounts import counted
-    from sweep.coordinator import check_tolerance
+    from sweep.coordinator import check_tolerance, missing_shares
     from sweep.coordinator import merge as merge_shards
     from sweep.cube import CubeError, open_cube
+    from sweep.errors import SpecError
     from sweep.places import place_of
-    from sweep.prepare import spec_of
+    from sweep.prepare import plan_of, spec_of
     from sweep.printed_results import figure_of, show_results
 
+    if context.args:
+        copy = f"copy what the others hold into {store} (cp -rn {context.args[0]}/. {store}/), then `siesweep merge {store}`"
+        raise SpecError(f"siesweep merge {store} {' '.join(context.args)}", "", None, "one store is wanted", copy)
     place = place_of(store)
     spec = spec_of(place, _config(config))
     if not merge_shards(spec, place):
-        done = len(ledger.read(place).receipts)
+        held = ledger.read(place)
+        shares = ", ".join(missing_shares(plan_of(spec, place), held)) or "none was run"
         raise CubeError(
-            f"{store}: only {counted(done, 'tile')} finished so far; run the shards that are missing, `siesweep status {store}` says more"
+            f"{store}: only {counted(len(held.receipts), 'tile')} finished; run the shards that are missing ({shares}), or copy them here "
+            "from the store that they were run into"
         )
     cube = open_cube(place)
     show_results(spec, cube, place, figure_of(place))
@@ -287,17 +310,25 @@ def report(store: str, config: Path | None) -> None:
 @main.command()
 @click.argument("store")
 @click.option("--repair", is_flag=True, help="Compute exactly the damaged tiles again.")
+@click.option("--mix", is_flag=True, help="Repair a store whose tiles another jaxlib or kind of device made.")
 @_FROM_CONFIG
-def verify(store: str, repair: bool, config: Path | None) -> None:
+def verify(store: str, repair: bool, mix: bool, config: Path | None) -> None:
     """Read every array of a cube again and hold it against its receipt; names what is damaged."""
     from sweep.places import place_of
     from sweep.prepare import spec_of
-    from sweep.printing import show_verified
+    from sweep.printing import show_changed, show_verified
     from sweep.progress import counted_on
+    from sweep.verify import changed_attributes, restore_attributes, withdraw
     from sweep.verify import verify as verify_store
-    from sweep.verify import withdraw
 
     place = place_of(store)
+    changed = changed_attributes(place)
+    if changed:
+        show_changed(place, changed)
+        if not repair:
+            sys.exit(1)
+        # First: they say which tiles there are.
+        restore_attributes(place, changed)
     spec = spec_of(place, _config(config))
     with counted_on(sys.stderr, f"verify {store}") as progress:
         found = verify_store(place, spec, progress)
@@ -305,9 +336,14 @@ def verify(store: str, repair: bool, config: Path | None) -> None:
     if found.damage and not repair:
         sys.exit(1)
     if found.damage:
-        withdraw(place, spec, found)
+        from sweep.coordinator import refuse_repair
+
         # Its config may ask for dask, but it was made without.
-        _run(spec, store, executor="inline" if place.one_writer else None)
+        executor = "inline" if place.one_writer else None
+        if found.damaged_tiles:
+            refuse_repair(spec, place, executor, mix)
+        withdraw(place, spec, found)
+        _run(spec, store, executor=executor, mix_versions=mix)
 
 
 @main.command()

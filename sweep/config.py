@@ -18,6 +18,8 @@ DEFAULT_TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 the sum of many rounded steps); float64 is for references, and its solvers reach 1e-9 at little cost."""
 
 _Whole = Annotated[int, Field(strict=True, ge=1)]
+_LONGEST_NAME = 150
+"""Bytes. A file system takes 255, of which the store has some for itself while it is made."""
 _DAY = "write year, month and day: 2027-01-01"
 
 
@@ -46,6 +48,8 @@ class SweepTable(Table):
     def _names_a_file(cls, name: str) -> str:
         if not name.strip() or name.startswith(".") or any(letter in '/\\:*?"<>|' or not letter.isprintable() for letter in name):
             raise Fault("not the name of a file", "use letters, digits, _ and -")
+        if len(name.encode()) > _LONGEST_NAME:
+            raise Fault("too long for the name of a file", f"use {_LONGEST_NAME} letters or less")
         return name
 
     @field_validator("start_date", mode="before")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import errno
+import os
 import platform
+import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -23,13 +25,13 @@ from sweep.cube import attributes, open_cube
 from sweep.errors import SpecError, near
 from sweep.execute import inline
 from sweep.execute.compilation import use_compilation_cache
-from sweep.execute.tile import Job, Receipt, TileFailed
+from sweep.execute.tile import Job, Receipt, TileFailed, kind_of
 from sweep.finalize import write_partial_statistics, write_statistics
 from sweep.ledger import Contents, Ledger, LedgerError
-from sweep.places import Place, PlaceError, place_of
+from sweep.places import AddressError, Place, PlaceError, place_of
 from sweep.places.place import WHOLE
 from sweep.plan import Box, Plan, Tile, worthwhile_workers
-from sweep.prepare import is_finished, prepared, shown
+from sweep.prepare import finished_draws, is_finished, prepared, shown
 from sweep.progress import Listener, State, silent
 from sweep.spec import Spec
 from sweep.store import CubeStore
@@ -39,6 +41,7 @@ _SHARDS_PATIENCE = 1.0
 _LOOK_SECONDS = 1.0
 """How often a shard looks whether another that finishes the sweep has ended."""
 _EXECUTORS: tuple[str, ...] = get_args(ExecutorName)
+_SCHEDULER = re.compile(r"inproc://\S+|((tcp|tls|ws|wss)://)?(\[[\w.:%]+\]|[^\s:/\[\]]+):(?P<port>\d{1,5})/?")
 _PACKAGES = ("siesweep", "jax", "jaxlib", "numpy", "xarray", "zarr")
 
 Chains = Sequence[Sequence[Tile]]
@@ -86,20 +89,31 @@ def run(
     the others; the last of them finishes the cube, and until then what is returned is partial. `progress` is told of every tile,
     `announce` what else there is to say.
 
-    Raises SpecError where an argument cannot be or the store holds something else or more draws, PlaceError where there can be no store
-    at such an address, CubeError where what lies there is no cube that can be read, StoreError or RunError where the run cannot go on (a
-    full disk, another run on the same store), ToleranceError where the finished run's numerical error exceeds the tolerance, Interrupted
-    where tiles are missing.
+    Raises TypeError where `spec` is no Spec or `store` no address, SpecError where an argument cannot be or the store holds something else
+    or more draws, PlaceError where there can be no store at such an address, CubeError where what lies there is no cube that can be read,
+    StoreError or RunError where the run cannot go on (a full disk, another run on the same store), ToleranceError where the finished run's
+    numerical error exceeds the tolerance, Interrupted where tiles are missing.
     """
+    _refuse_types(spec, store)
     _refuse_arguments(executor, workers, scheduler, shard)
     place = place_of(store)
+    if place.address.startswith(("http://", "https://")):
+        raise AddressError(f"{place.address}: a web server only gives what it has; write a path, or s3://BUCKET/NAME")
     _refuse_many_writers(spec, place, executor, scheduler, shard)
     launcher = WHOLE if shard is None else ledger.shard_name(*shard)
     try:
         if not is_finished(spec, place):
             use_compilation_cache()
             on = _devices(spec, executor, workers, scheduler)
-            plan = prepared(spec, place, len(on) or workers or spec.run.workers or inline.cores(), launcher)
+            if scheduler is not None:
+                _refuse_silent_scheduler(place, scheduler)
+            plan = prepared(
+                spec,
+                place,
+                len(on) or workers or spec.run.workers or inline.cores(),
+                launcher,
+                lambda: _refuse_other_bits(place, on, scheduler, mix_versions),
+            )
             with _held(plan, place, launcher, announce) as book:
                 _advance(
                     plan,
@@ -159,17 +173,33 @@ def merge(spec: Spec, place: Place, wait: bool = False) -> bool:
     return True
 
 
+def _refuse_types(spec: object, store: object) -> None:
+    """Raises TypeError for what is no sweep, or no address of a store."""
+    if not isinstance(spec, Spec):
+        raise TypeError(f"sweep.run: spec = {spec!r} is a {type(spec).__name__}, not a Spec; give sweep.load(PATH)")
+    if not isinstance(store, (str, os.PathLike)):
+        raise TypeError(f"sweep.run: store = {store!r} is a {type(store).__name__}, not a path or URL; give e.g. 'results/study.zarr'")
+
+
 def _refuse_arguments(executor: str | None, workers: int | None, scheduler: str | None, shard: tuple[int, int] | None) -> None:
     """Raises SpecError for what `siesweep run` would not take either."""
     if executor is not None and executor not in _EXECUTORS:
         raise SpecError("sweep.run", "executor", executor, "no such executor", near(str(executor), _EXECUTORS, "executors"))
     if executor == "inline" and scheduler is not None:
         raise SpecError("sweep.run", "executor", executor, "a scheduler is given, which is dask's", "leave out one of the two")
+    if scheduler is not None and not _is_scheduler(scheduler):
+        raise SpecError("sweep.run", "scheduler", scheduler, "not the address of a dask scheduler", "give e.g. tcp://HOST:8786")
     if workers is not None and not _counts(workers):
         raise SpecError("sweep.run", "workers", workers, "not a number of workers", "give 1 or more, or leave it out")
     is_pair = isinstance(shard, Sequence) and len(shard) == 2 and all(map(_counts, shard))
     if shard is not None and not (is_pair and shard[0] <= shard[1]):
         raise SpecError("sweep.run", "shard", shard, "not a share", "give (k, n) with k from 1 to n, e.g. (1, 4)")
+
+
+def _is_scheduler(address: object) -> bool:
+    """Whether dask takes it for an address: a host and a port, behind a protocol or not; or, within a process, whatever it was called."""
+    found = _SCHEDULER.fullmatch(address) if isinstance(address, str) else None
+    return found is not None and (found["port"] is None or 1 <= int(found["port"]) <= 65535)
 
 
 def _counts(number: object) -> bool:
@@ -268,6 +298,16 @@ def missing_tiles(plan: Plan, held: Contents, shard: tuple[int, int] | None = No
     return [chain for chain in found if chain]
 
 
+def missing_shares(plan: Plan, held: Contents) -> list[str]:
+    """The shares that lack tiles, e.g. 2/4, where the sweep was last divided into shares; none where it never was."""
+    shards = {launcher: launch["at"] for launcher, launch in held.launches.items() if launcher != WHOLE}
+    if not shards:
+        return []
+    count = int(max(shards, key=lambda launcher: shards[launcher]).rpartition("-of-")[2])
+    numbers = {index % count + 1 for index, chain in enumerate(plan.chains()) if not all(map(held.has, chain))}
+    return [f"{number}/{count}" for number in sorted(numbers)]
+
+
 def _share(plan: Plan, shard: tuple[int, int] | None) -> list[tuple[Tile, ...]]:
     """All chains of tiles, or those of one share: every n-th."""
     chains = list(plan.chains())
@@ -295,10 +335,10 @@ def _advance(
     tiles = {tile.name: tile for chain in chains for tile in chain}
     try:
         if chains:
-            if cube.attributes.get("complete"):
-                cube.set_attributes({"complete": False})
             with executor(cube) as running:
                 _refuse_mixture(place, held.receipts, running.kind, mix_versions)
+                if cube.attributes.get("complete"):
+                    cube.set_attributes({"complete": False})
                 # Closed at once, whatever ends it, so that no device goes on computing for nobody.
                 with closing(running.receipts(chains)) as results:
                     for result in results:
@@ -317,7 +357,8 @@ def _advance(
             _finish(plan, cube, book, held, {"trajectories": fresh, "seconds": time.perf_counter() - started})
     except KeyboardInterrupt:
         _leave(plan, cube, held, failed, computed, shard)
-        raise Interrupted(f"{place.address}: stopped with {done} of {mine} tiles done; the same command goes on from there") from None
+        told = f"{place.address}: stopped with {done} of {mine} tiles done; the same command goes on from there{_way_back(place)}"
+        raise Interrupted(told) from None
     if failed:
         _leave(plan, cube, held, failed, computed, shard)
         first = failed[0]
@@ -336,7 +377,7 @@ def _finish(plan: Plan, cube: CubeStore, book: Ledger, held: Contents, provenanc
     cube.set_attributes(_provenance(held, provenance), group="provenance")
     names = cube.settled_arrays()
     cube.settle(names)
-    book.append({"finished": {name: cube.crc(name) for name in names}, "draws": spec.draws})
+    book.append({"finished": {name: cube.crc(name) for name in names}, "draws": spec.draws, "attributes": _told_of(cube)})
     cube.finish()
 
 
@@ -371,12 +412,57 @@ def _replay_command(plan: Plan, place: Place, tile: Tile) -> str:
     return f"siesweep replay {place.address} --index {cell * plan.spec.draws + tile.first_block * plan.spec.block}"
 
 
+def _way_back(place: Place) -> str:
+    """What to do, beside going on, where an extension was stopped."""
+    draws = finished_draws(place)
+    return "" if draws is None else f", and `siesweep extend {place.address} --draws {draws}` back to the draws that were finished"
+
+
 def _set_start(spec: Spec, place: Place) -> None:
     """Give a finished cube another start date. One that cannot be written now keeps the old one: no number depends on it."""
-    with suppress(OSError, LedgerError, PlaceError), ledger.hold(place):
-        cube = CubeStore(place)
+    with suppress(OSError, LedgerError, PlaceError), ledger.hold(place) as book:
+        cube, finished = CubeStore(place), ledger.read(place).finished
         cube.set_attributes(shown(spec))
+        if finished is not None:
+            book.append({**finished, "attributes": _told_of(cube)})
         cube.finish()
+
+
+def _told_of(cube: CubeStore) -> dict[str, Any]:
+    """The attributes of which the ledger of a finished cube tells."""
+    return {name: value for name, value in cube.attributes.items() if name != "complete"}
+
+
+def _refuse_silent_scheduler(place: Place, scheduler: str) -> None:
+    """Raises RunError where no scheduler answers."""
+    from sweep.execute.cluster import ClusterError, reach
+
+    try:
+        reach(scheduler)
+    except ClusterError as error:
+        raise RunError(f"{place.address}: {error}") from None
+
+
+def refuse_repair(spec: Spec, place: Place, executor: str | None, mix_versions: bool) -> None:
+    """Raises RunError where tiles that are computed again here would be mixed with others of another kind."""
+    _refuse_other_bits(place, _devices(spec, executor, None, None), None, mix_versions)
+
+
+def _refuse_other_bits(place: Place, on: list[Any], scheduler: str | None, allowed: bool) -> None:
+    """`_refuse_mixture` before any tile is on its way: by the devices that will compute, as far as they are known yet."""
+    receipts = ledger.read(place).receipts
+    if allowed or not receipts:
+        return
+    kinds: list[Mapping[str, str]] = [kind_of(device) for device in on[:1]]
+    if scheduler is not None:
+        from sweep.execute.cluster import kinds_at
+
+        kinds = kinds_at(scheduler)
+    elif not on:
+        # Of workers of this machine, which are not started yet.
+        kinds = [{"jaxlib": version("jaxlib")}]
+    for kind in kinds:
+        _refuse_mixture(place, receipts, kind, allowed)
 
 
 def _refuse_mixture(place: Place, finished: Mapping[str, Mapping[str, Any]], kind: Mapping[str, str], allowed: bool) -> None:

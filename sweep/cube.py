@@ -61,8 +61,10 @@ def open_cube(store: str | Path | Place, allow_partial: bool = False) -> xr.Data
         with quiet():
             held = zarr_store(place, read_only=True)
             tree = xr.open_datatree(held, engine="zarr", consolidated=bool(complete) and held.supports_consolidated_metadata)
-    except (PlaceError, OSError) as error:
+    except PlaceError as error:
         raise CubeError(str(error)) from None
+    except OSError as error:
+        raise CubeError(f"{error.filename or place.address}: cannot be read ({error.strerror or error})") from None
     except place.errors as error:
         raise CubeError(f"{place.address}: cannot be read ({in_one_line(error)})") from None
     return tree if complete else _masked(tree)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -46,12 +47,29 @@ def array_names(root: Any) -> list[str]:
         return sorted(name for name, member in root.members(max_depth=None) if isinstance(member, zarr.Array))
 
 
+def resize(array: Any, shape: tuple[int, ...]) -> None:
+    """Give an array another shape; zarr would delete the chunks that lie outside of it."""
+    sync(array.async_array.resize(shape, delete_outside_chunks=False))
+
+
 def consolidate(place: Place) -> Any:
     """Write the metadata of all arrays into the root's, where that is any use; returns the root group."""
     if not zarr_store(place).supports_consolidated_metadata:
         return open_group(place, writable=True)
     with quiet():
         return zarr.consolidate_metadata(zarr_store(place), zarr_format=3)
+
+
+def copied_metadata(place: Place) -> dict[str, Any] | None:
+    """The metadata of all groups and arrays as the root's have them, by path: none where they have no use for them, None where they are
+    gone."""
+    if not zarr_store(place, read_only=True).supports_consolidated_metadata:
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(place.read("zarr.json") or "")["consolidated_metadata"]["metadata"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found
 
 
 def get_key(store: Any, key: str) -> bytes | None:

@@ -7,7 +7,7 @@
     {"tile": "0:8/3", "first_block": …, "draws": …, "crc": {array: …}, …}   a receipt: this tile is finished
     {"tile": "0:8/3", "failed": "out of memory", "tries": 2, …}      this tile failed every time
     {"tile": "0:8/3", "void": "draws/x is damaged", …}               its receipt holds no longer
-    {"finished": {array: crc}, "draws": …, …}                        the statistics were made
+    {"finished": {array: crc}, "draws": …, "attributes": …, …}       the statistics were made
 
 A receipt is appended after the tile's data and never before, so that a tile without one is run again and overwrites what it finds, and one
 with a receipt is trusted. Every line ends with its own CRC-32C: one that was torn or damaged does not count, and its tile is run again.

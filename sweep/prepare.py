@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kernels import models
@@ -12,7 +13,7 @@ from sweep import identity, ledger
 from sweep.cube import attributes
 from sweep.errors import SpecError
 from sweep.finalize import MEASURED
-from sweep.ledger import LedgerError
+from sweep.ledger import Contents, Ledger, LedgerError
 from sweep.places import Busy, Place
 from sweep.places.place import WHOLE
 from sweep.plan import Plan, TilePolicy, make_plan
@@ -36,9 +37,10 @@ def is_finished(spec: Spec, place: Place) -> bool:
     return True
 
 
-def prepared(spec: Spec, place: Place, workers: int, launcher: str) -> Plan:
+def prepared(spec: Spec, place: Place, workers: int, launcher: str, before_resizing: Callable[[], None] = lambda: None) -> Plan:
     """The plan of the sweep in a store, which is made or extended where it has to be.
 
+    `before_resizing` may refuse to: it is called before anything is written to a store that is there.
     Raises SpecError where the store holds something else or more draws, LedgerError where another launcher is at work.
     """
     until = time.monotonic() + (0.0 if launcher == WHOLE else _PATIENCE)
@@ -53,8 +55,8 @@ def prepared(spec: Spec, place: Place, workers: int, launcher: str) -> Plan:
     head = same_sweep(spec, place)
     while not _has_room(spec, place):
         try:
-            with ledger.hold(place):
-                _grown(spec, place, head)
+            with ledger.hold(place) as book:
+                _resize(spec, place, head, book, before_resizing)
         except LedgerError:
             # Several shards that begin together: one of them makes room for all.
             if time.monotonic() > until:
@@ -125,47 +127,80 @@ def _counted(plan: Plan) -> StepCount | None:
         raise SpecError(str(plan.spec.path or plan.spec.name), f"parameters.{error.key}", None, error.problem, error.fix) from None
 
 
-def _check_room(plan: Plan, place: Place) -> None:
-    """Raises StoreError where the disk cannot hold what the sweep will write."""
+def _check_room(plan: Plan, place: Place, before: Plan | None = None) -> None:
+    """Raises StoreError where the disk cannot hold what the sweep will write, beside what was written by the plan `before`."""
     needed, free = sum(plan.stored_bytes().values()), place.free_bytes()
+    if before is not None:
+        needed -= sum(before.stored_bytes().values())
     if free is not None and needed > free:
         raise StoreError(
-            f"{place.address}: the sweep will take about {needed / 1e9:.2g} GB and the disk has {free / 1e9:.2g} GB left; "
-            'make room, name a store elsewhere with -o, or keep less ([store] draws = "none")'
+            f"{place.address}: the sweep will take about {needed / 1e9:.2g} GB {'' if before is None else 'more '}and the disk has "
+            f'{free / 1e9:.2g} GB left; make room, name a store elsewhere with -o, or keep less ([store] draws = "none")'
         )
 
 
 def _has_room(spec: Spec, place: Place) -> bool:
     held = attributes(place)
     if held["draws"] > spec.draws:
+        finished = finished_draws(place)
+        if spec.draws == finished:
+            return False
         holder = place.address if spec.path is not None else "the store"
-        problem = f"{holder} holds {held['draws']} draws already, and draws are never taken away"
+        back = f", draws = {finished} to go back to what was finished" if finished else ""
         raise SpecError(
             str(spec.path or place.address),
             "sweep.draws",
             spec.draws,
-            problem,
-            f"use draws = {held['draws']} or more, or another store (-o)",
+            f"{holder} holds {held['draws']} draws already, and draws are never taken away",
+            f"use draws = {held['draws']} or more{back}, or another store (-o)",
         )
     return bool(held["draws"] == spec.draws and "growing_to" not in held)
 
 
-def _grown(spec: Spec, place: Place, head: dict[str, Any]) -> None:
-    """Make room for more draws. Killed on the way, it is begun again: until the end the store has the draws that it had."""
+def finished_draws(place: Place) -> int | None:
+    """The draws that a sweep had finished whose extension is not, and to which it may go back; None where there is no such extension."""
+    held, finished = attributes(place), ledger.read(place).finished
+    if held.get("complete") or finished is None or finished["draws"] >= max(held["draws"], held.get("growing_to", 0)):
+        return None
+    return int(finished["draws"])
+
+
+def _resize(spec: Spec, place: Place, head: dict[str, Any], book: Ledger, refuse: Callable[[], None]) -> None:
+    """Make room for more draws, or go back to those that were finished. Killed on the way, it is begun again: until the end the store has
+    the draws that it had. Whatever refuses it does so before anything is written.
+    """
+    if _has_room(spec, place):
+        return
     cube = CubeStore(place)
     held = cube.attributes
-    if held["draws"] > spec.draws:
-        return
-    extents = list(held.get("extents", []))
-    if held["draws"] < spec.draws:
-        extents.append(held["draws"])
+    extents = [extent for extent in (*held.get("extents", []), held["draws"]) if extent < spec.draws]
+    plan = make_plan(spec, 1, _policy(head, extents), _steps(head))
+    before = make_plan(spec.replace(draws=held["draws"]), 1, _policy(head, held.get("extents", [])), _steps(head))
+    _check_room(plan, place, before)
+    refuse()
     # What was measured speaks of the draws that there were.
     cube.set_attributes({"complete": False, "growing_to": spec.draws, **dict.fromkeys(MEASURED)})
-    plan = make_plan(spec, 1, _policy(head, extents), _steps(head))
-    _check_room(plan, place)
-    cube.grow(plan)
+    for name in _overwritten(plan, ledger.read(place), all_others=place.one_writer):
+        book.append({"tile": name, "void": f"{spec.draws} draws are cut into other tiles"})
+    cube.resize(plan)
     cube.clear_status()
-    cube.set_attributes({"draws": spec.draws, "extents": extents, "growing_to": None})
+    cube.set_attributes({"draws": spec.draws, "extents": extents or None, "growing_to": None})
+
+
+def _overwritten(plan: Plan, held: Contents, all_others: bool) -> Iterator[str]:
+    """The tiles with a receipt that are none of the plan's, and share a write unit with one that is; or `all_others` that are none.
+
+    Of those that lie behind the plan's draws data and receipts stay, and count when the sweep is extended to them again. icechunk drops the
+    data of what lies outside of an array.
+    """
+    tiles = {tile.name: tile for tile in plan.tiles()}
+    last = (plan.blocks - 1) // plan.policy.blocks
+    for name, receipt in held.receipts.items():
+        if name in tiles and held.has(tiles[name]):
+            continue
+        # Sums lie by their blocks, histograms by the number of their column.
+        if all_others or name in tiles or receipt["first_block"] // plan.policy.blocks <= last:
+            yield name
 
 
 def _steps(head: dict[str, Any]) -> StepCount | None:

@@ -52,20 +52,25 @@ def show_results(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> N
     )
     if "first_failed_index" in held:
         page.print(f"first that failed: siesweep replay {place.address} --index {held['first_failed_index']}", soft_wrap=True)
-    if _drawn(spec, cube, place, figure):
-        page.print(f"figure  {figure}", soft_wrap=True)
+    if (figure_line := _drawn(spec, cube, place, figure)) is not None:
+        page.print(f"figure  {figure_line}", soft_wrap=True)
     page.print(f"cube    {place.address}    ({place.opening})", soft_wrap=True)
     if place.snapshot is not None:
         page.print(f"snapshot  {place.snapshot}", soft_wrap=True)
 
 
-def _drawn(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> bool:
-    """Whether there is a figure of the finished cube, drawn now or before. Of a sweep that keeps no statistics there is nothing to draw."""
-    if not _is_older(figure, place):
-        return True
-    from sweep.plots import save_figure
+def _drawn(spec: Spec, cube: xr.DataTree, place: Place, figure: Path) -> str | None:
+    """Where the figure of the finished cube is, drawn now or before, or why it is not there: a cube in a folder of somebody else has its
+    results. None where there is nothing to draw, as of a sweep that keeps no statistics."""
+    try:
+        if _is_older(figure, place):
+            from sweep.plots import save_figure
 
-    return save_figure(spec, cube, figure)
+            if not save_figure(spec, cube, figure):
+                return None
+    except OSError as error:
+        return f"not saved, {figure} cannot be written ({error.strerror or error})"
+    return str(figure)
 
 
 def _is_older(figure: Path, place: Place) -> bool:

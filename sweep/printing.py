@@ -14,8 +14,10 @@ from kernels.models import Budget, Model
 from sweep import ledger
 from sweep.amounts import counted, duration, size
 from sweep.console import console
+from sweep.errors import toml_value
 from sweep.places import Place
 from sweep.plan import Plan
+from sweep.prepare import finished_draws
 from sweep.progress import quantity
 
 if TYPE_CHECKING:
@@ -69,11 +71,13 @@ def _steps(budget: Budget) -> str:
     return f"{budget.steps}" + (f" × {budget.nodes} nodes" if budget.nodes > 1 else "")
 
 
-def show_status(place: Place, held: dict[str, Any]) -> None:
-    """What a store holds, and who is at work on it."""
+def show_status(place: Place, held: dict[str, Any], shares: list[str]) -> None:
+    """What a store holds, the `shares` that it lacks, and who is at work on it."""
     page = console()
     contents = ledger.read(place)
-    receipts = contents.receipts
+    block = contents.head["identity"]["block"]
+    # Behind the draws lies what is left of an extension that was given up.
+    receipts = {name: receipt for name, receipt in contents.receipts.items() if receipt["first_block"] * block < held["draws"]}
     table = Table(title=place.address, show_header=False, title_justify="left")
     table.add_row("sweep", f"{held['title']} ({held['model']})")
     table.add_row("draws", f"{held['draws']:,}")
@@ -90,6 +94,10 @@ def show_status(place: Place, held: dict[str, Any]) -> None:
     trajectories = sum(receipt["valid"] for receipt in receipts.values())
     wanted = held["draws"] * math.prod(len(values) for values in contents.head["identity"]["axes"].values())
     table.add_row("finished tiles", f"{len(receipts):,}, {quantity(trajectories)} of {quantity(wanted)} trajectories")
+    if shares:
+        table.add_row("missing shards", f"{', '.join(shares)}: run them, or copy them here from the store that they were run into")
+    if (finished := finished_draws(place)) is not None:
+        table.add_row("finished before", f"{finished:,} draws; `siesweep extend {place.address} --draws {finished}` goes back to them")
     if running and (rate := _recent_rate(contents)) is not None:
         table.add_row("rate", f"{quantity(rate)} trajectories/s, ETA {duration(round(max(0.0, wanted - trajectories) / rate))}")
     for name, failure in list(contents.failures.items())[:_MOST_FAILURES]:
@@ -107,12 +115,23 @@ def show_status(place: Place, held: dict[str, Any]) -> None:
     page.print(table)
 
 
+def show_changed(place: Place, changed: dict[str, Any]) -> None:
+    """What `verify` found where attributes of the root are not those of which the ledger tells."""
+    page = console()
+    for name, before in changed.items():
+        was = "there was none" if before is None else f"it was {toml_value(before)}"
+        page.print(f"damaged: zarr.json: attribute {name} is not what was written ({was})", soft_wrap=True)
+    page.print(f"`siesweep verify {place.address} --repair` puts back what was written, and reads all else", soft_wrap=True)
+
+
 def show_verified(place: Place, found: Verified) -> None:
     """What `verify` found."""
     page = console()
     missing = f"; {counted(found.missing, 'tile')} not run yet" if found.missing else ""
     read = f"{counted(found.tiles, 'tile')} and {found.arrays:,} arrays or parts of arrays read again"
     page.print(f"{place.address}: {read}{missing}", soft_wrap=True)
+    if found.damaged_lines:
+        page.print(f"{found.damaged_lines:,} lines of the ledger are damaged and do not count")
     if not found.damage:
         page.print("all is as it was written")
         return

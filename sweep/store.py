@@ -1,4 +1,4 @@
-"""The cube on disk: a plain zarr v3 store, made, grown and written here and nowhere else. Its layout is in `layout.py`.
+"""The cube on disk: a plain zarr v3 store, made, resized and written here and nowhere else. Its layout is in `layout.py`.
 
 Empty chunks are written (zarr leaves them out by default, and a finished chunk of NaN or zeros would then be missing). A store is seen
 whole or not at all; its metadata is consolidated once, when it is done.
@@ -16,7 +16,7 @@ import google_crc32c
 import numpy as np
 
 from sweep.errors import in_one_line
-from sweep.hierarchy import ALWAYS_WRITE, array_names, consolidate, create_group, open_group, quiet
+from sweep.hierarchy import ALWAYS_WRITE, array_names, consolidate, create_group, open_group, quiet, resize
 from sweep.layout import DRAWS, allocate, slab_cells, statistics_names, tile_parts
 from sweep.places import Place
 from sweep.plan import Box, Plan, Tile, slices
@@ -90,8 +90,8 @@ class CubeStore:
         """Remove the chunks that hold a part of an array."""
         self.place.remove(_chunk_names(name, self._array(name), place))
 
-    def grow(self, plan: Plan) -> None:
-        """Make the arrays as long as the plan's draws."""
+    def resize(self, plan: Plan) -> None:
+        """Make the arrays as long as the plan's draws. Chunks behind their end stay where they are."""
         lengths = {"draw": plan.spec.draws, "block": plan.blocks, "column": len(plan.columns)}
         if plan.keep().times:
             lengths["trajectory"] = -(-plan.spec.draws // plan.keep().every)
@@ -104,7 +104,7 @@ class CubeStore:
                     names = array.metadata.dimension_names
                     shape = tuple(lengths.get(name, size) for name, size in zip(names, array.shape, strict=True))
                     if shape != array.shape:
-                        array.resize(shape)
+                        resize(array, shape)
 
     def write_tile(self, plan: Plan, tile: Tile, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
         """Write what a tile computed, for good; returns the CRC-32C of every array's part."""
@@ -149,13 +149,14 @@ class CubeStore:
             return float(self._array(name)[place])
 
     def make_again(self, plan: Plan, names: Iterable[str]) -> None:
-        """Make those of these arrays anew, empty, that cannot be opened because their own metadata is damaged or gone."""
+        """Make those of these arrays anew, empty, that cannot be opened because their own metadata is damaged or gone; and groups that are
+        gone."""
         self._arrays.clear()
         lost = set()
         for name in names:
             try:
                 self._array(name)
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 lost.add(name)
         if lost:
             with quiet():

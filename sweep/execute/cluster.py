@@ -37,7 +37,7 @@ from sweep.errors import in_one_line
 from sweep.execute.assignment import Assignment, Flight, Worker
 from sweep.execute.local_workers import Processes, WorkersError, pins, shared_out
 from sweep.execute.tile import Job, Receipt, TileFailed
-from sweep.execute.worker import join, leave, receipt_of, warm
+from sweep.execute.worker import join, kind_here, leave, receipt_of, warm
 from sweep.plan import Tile, worthwhile_workers
 
 _LOOK_SECONDS = 0.25
@@ -261,10 +261,7 @@ class Cluster:
     def _connect(self) -> None:
         if self._scheduler is None:
             self._scheduler = self._start()
-        try:
-            self._client: Any = _dask.Client(self._scheduler, timeout=_CONNECT_SECONDS, set_as_default=False, name="siesweep")
-        except (OSError, ValueError) as error:
-            raise ClusterError(f"{self._scheduler}: no dask scheduler answers there ({in_one_line(error)})") from None
+        self._client: Any = _connected(self._scheduler)
         self._stack.callback(_close, self._client)
         if self._processes is None or importlib.util.find_spec("bokeh") is not None:
             with suppress(KeyError, ValueError):
@@ -337,6 +334,35 @@ class Cluster:
         if joined:
             with suppress(Exception):
                 self._client.run(leave, self._token, workers=joined, on_error="ignore", callback_timeout=_PATIENCE)
+
+
+# --- before a run ------------------------------------------------------------------------------------------------------------------------
+
+
+def reach(scheduler: str) -> None:
+    """Raises ClusterError where no scheduler answers at the address."""
+    with _quiet():
+        _close(_connected(scheduler))
+
+
+def kinds_at(scheduler: str) -> list[Mapping[str, str]]:
+    """What bits depend on beside the spec, for each worker that is there now and can say so. Raises ClusterError."""
+    with _quiet():
+        client = _connected(scheduler)
+        try:
+            answers = client.run(kind_here, on_error="ignore", callback_timeout=_PATIENCE)
+        except (OSError, RuntimeError, CancelledError):
+            answers = {}
+        finally:
+            _close(client)
+    return list(answers.values())
+
+
+def _connected(scheduler: str) -> Any:
+    try:
+        return _dask.Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False, name="siesweep")
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"{scheduler}: no dask scheduler answers there ({in_one_line(error)})") from None
 
 
 # --- small things ------------------------------------------------------------------------------------------------------------------------

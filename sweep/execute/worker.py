@@ -72,6 +72,11 @@ def join(token: str, job: Job) -> dict[str, Any]:
     return {"kind": kind_of(held.device), "siesweep": metadata.version("siesweep"), "devices": jax.local_device_count()}
 
 
+def kind_here() -> dict[str, str]:
+    """What bits depend on beside the spec, in this process."""
+    return kind_of(jax.local_devices()[0])
+
+
 def warm(token: str) -> None:
     """Compile, or find it kept."""
     held = _HELD[token]

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from sweep.places.place import HEAD, LEDGER, WHOLE, Busy, Journal, Place
+from sweep.places.place import HEAD, LEDGER, WHOLE, Busy, Journal, Place, PlaceError
 
 _JOURNAL = ".jsonl"
 _SYNCS_AT_ONCE = 8
@@ -42,16 +42,28 @@ class Folder(Place):
 
     def exists(self) -> bool:
         # An empty folder is room for a store.
-        return self.path.exists() and not (self.path.is_dir() and next(self.path.iterdir(), None) is None)
+        with self._reading():
+            return self.path.exists() and not (self.path.is_dir() and next(self.path.iterdir(), None) is None)
 
     def read(self, name: str) -> bytes | None:
-        try:
-            return (self.path / name).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        with self._reading():
+            try:
+                return (self.path / name).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def has(self, name: str) -> bool:
-        return (self.path / name).is_file()
+        with self._reading():
+            return (self.path / name).is_file()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Errors of the disk as ours: not to be allowed to read is another thing than not to be allowed to write."""
+        try:
+            yield
+        except OSError as error:
+            fix = "; have its owner allow it, or name another store" if isinstance(error, PermissionError) else ""
+            raise PlaceError(f"{self.address}: cannot be read ({error.strerror or error}){fix}") from None
 
     def write(self, name: str, content: bytes) -> None:
         path = self.path / name

@@ -26,6 +26,10 @@ class PlaceError(Exception):
     """A place that cannot be used."""
 
 
+class AddressError(PlaceError):
+    """What is no address of a store."""
+
+
 class Busy(PlaceError):
     """A place that another launcher writes; `launcher` says which, `holder` what is known of it."""
 

@@ -18,7 +18,7 @@ from typing import Any
 from sweep.errors import in_one_line
 from sweep.hierarchy import delete_keys, get_key, has_key, set_key
 from sweep.places.folder import Folder
-from sweep.places.place import HEAD, LEDGER, VERSIONED, VERSIONS, Journal, Place, PlaceError
+from sweep.places.place import HEAD, LEDGER, VERSIONED, VERSIONS, AddressError, Journal, Place, PlaceError
 
 REPOSITORY = "repository"
 BRANCH = "main"
@@ -264,10 +264,12 @@ class _Commits(Journal):
 
 
 def versioned_place(address: str, place_of: Callable[[str | Path], Place]) -> Versioned:
-    """The place at icechunk+ADDRESS. Raises PlaceError where it cannot be."""
+    """The place at icechunk+ADDRESS. Raises AddressError or PlaceError where it cannot be."""
     inner = address.removeprefix(VERSIONED)
+    if not inner:
+        raise AddressError(f"{address}: a path is wanted behind it; write {VERSIONED}PATH or {VERSIONED}s3://BUCKET/NAME")
     if "://" in inner and not inner.startswith(("file://", "s3://")):
-        raise PlaceError(
+        raise AddressError(
             f"{address}: versions are kept in a folder or at s3://BUCKET/NAME; write {VERSIONED}PATH or {VERSIONED}s3://BUCKET/NAME"
         )
     return Versioned(address, place_of(inner))

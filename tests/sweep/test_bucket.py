@@ -251,5 +251,5 @@ def test_a_server_that_does_not_answer(server, monkeypatch):
 
 
 def test_an_unknown_kind_of_store():
-    with pytest.raises(PlaceError, match=r"ftp://host/a\.zarr: no object store is known by this address.*s3://BUCKET/NAME\.zarr"):
+    with pytest.raises(PlaceError, match=r"ftp://host/a\.zarr: no store can be at such an address.*s3://BUCKET/NAME"):
         place_of("ftp://host/a.zarr")

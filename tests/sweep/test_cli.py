@@ -166,15 +166,44 @@ def test_a_full_disk_and_the_same_command_again(place, plain_store, monkeypatch,
     assert_same_bits(place / "results" / "plain.zarr", plain_store)
 
 
-def test_a_figure_that_cannot_be_written(done, monkeypatch):
-    def full(spec, cube, path):
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+@pytest.mark.parametrize("command", [("run", "plain.toml"), ("report", "results/plain.zarr"), ("merge", "results/plain.zarr")])
+def test_a_figure_that_cannot_be_written(done, monkeypatch, command):
+    """As beside the cube of somebody else: the results are all the same."""
 
-    monkeypatch.setattr(plots, "save_figure", full)
-    result = siesweep("run", "plain.toml")
-    assert result.exit_code == 1
-    assert result.stderr == "siesweep: [Errno 28] No space left on device: 'results/plain.png'\n"
+    def refused(spec, cube, path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(plots, "save_figure", refused)
+    result = siesweep(*command)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert "figure  not saved, results/plain.png cannot be written (Permission denied)\n" in result.stdout
     assert "date_of_doubling_3" in result.stdout
+    assert "cube    results/plain.zarr" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "refusing"),
+    [
+        (("run", "plain.toml"), "is_file"),
+        (("run", "plain.toml"), "read_bytes"),
+        (("status", "results/plain.zarr"), "read_bytes"),
+        (("report", "results/plain.zarr"), "read_bytes"),
+    ],
+)
+def test_a_store_that_cannot_be_read(done, monkeypatch, command, refusing):
+    # Permissions do not bind whoever may do everything, as tests in a container do: the system's answer is made up.
+    answer = getattr(Path, refusing)
+
+    def refused(path):
+        if "plain.zarr" in path.parts:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return answer(path)
+
+    monkeypatch.setattr(Path, refusing, refused)
+    assert_refused(
+        siesweep(*command), 1, "results/plain.zarr: cannot be read (Permission denied); have its owner allow it, or name another store"
+    )
 
 
 @pytest.mark.slow
@@ -224,13 +253,14 @@ BAD = [
     (["--set", "model.boost=code"], ["[model] boost"]),
     (["--set", "sweep.model=toy"], ["[sweep] model", "did you mean toy_model?"]),
     (["--set", "store.trajectories_every=100"], ["[store] trajectories_every = 100", "not a power of two", "use 64 or 128"]),
+    (["--set", f"sweep.name={'long' * 75}"], ["[sweep] name", "too long for the name of a file", "use 150 letters or less"]),
     (["--set", "horizon"], ["--set horizon: not KEY=VALUE"]),
     (["--set", "=3"], ["--set =3: not KEY=VALUE"]),
     (["--set", "parameters.horizon={uniform=[1,2]"], ["{uniform=[1,2]: the value is not valid TOML", "e.g. --set 'parameters.returns={"]),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "parts"), BAD, ids=[" ".join(arguments) for arguments, _ in BAD])
+@pytest.mark.parametrize(("arguments", "parts"), BAD, ids=[" ".join(arguments)[:40] for arguments, _ in BAD])
 @pytest.mark.parametrize("command", ["run", "plan"])
 def test_bad_input_writes_nothing(place, command, arguments, parts):
     assert_refused(siesweep(command, "plain.toml", *arguments), 2, *parts)
@@ -289,6 +319,12 @@ def test_another_sweep_in_the_store(done, computed):
     assert computed == []
 
 
+def test_a_file_that_cannot_be_written_is_named_first(done):
+    result = siesweep("replay", "results/plain.zarr", "--index", 3, "--plot", "nowhere/path.png")
+    assert result.exit_code == 1
+    assert result.stderr == "siesweep: nowhere/path.png: No such file or directory\n"
+
+
 def test_something_else_in_the_place_of_the_store(place):
     (place / "file").write_text("text")
     (place / "folder").mkdir()
@@ -299,6 +335,20 @@ def test_something_else_in_the_place_of_the_store(place):
         )
     assert (place / "file").read_text() == "text"
     assert [file.name for file in (place / "folder").iterdir()] == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("", '"": no address of a store'),
+        ("ftp://host/a", "ftp://host/a: no store can be at such an address; write a path, s3://BUCKET/NAME"),
+        ("http://host/a", "http://host/a: a web server only gives what it has; write a path, or s3://BUCKET/NAME"),
+        ("icechunk+", "icechunk+: a path is wanted behind it; write icechunk+PATH"),
+    ],
+)
+def test_no_address_of_a_store(place, address, told):
+    assert_refused(siesweep("run", "plain.toml", "-o", address), 2, told)
+    assert [path.name for path in place.iterdir()] == ["plain.toml"]
 
 
 def test_an_empty_folder_is_room_for_a_store(place):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from sweep.execute.tile import Job
 from sweep.places import place_of
 from sweep.plan import make_plan
 from sweep.prepare import prepared
-from tests.sweep.studies import PLAIN, assert_same_bits, plain, toy
+from tests.sweep.studies import PLAIN, assert_same_bits, plain, records, rewrite, toy
 from tests.sweep.waiting import until
 
 OBEYING = '''
@@ -311,6 +312,15 @@ def test_an_existing_scheduler(outside, plain_store, tmp_path):
         # Nothing of the run stays with them.
         assert list(client.run(_jobs).values()) == [0]
         assert not client.run_on_scheduler(_tasks)
+
+
+@pytest.mark.slow
+def test_workers_of_another_jaxlib_do_not_take_a_finished_cube_away(outside, plain_store, tmp_path):
+    store = shutil.copytree(plain_store, tmp_path / "plain.zarr")
+    rewrite(store, [record | {"jaxlib": "0.0.1"} if "crc" in record else record for record in records(store)])
+    with pytest.raises(RunError, match=r"jaxlib was 0\.0\.1, is .*--mix"):
+        sweep.run(plain(draws=2048), store, scheduler=outside.address)
+    assert sweep.open_cube(store).attrs["draws"] == 1024
 
 
 def _jobs() -> int:

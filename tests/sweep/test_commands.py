@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import sweep
 from sweep import ledger
 from sweep.cli import main
+from sweep.coordinator import Interrupted
 from sweep.places import Folder
 from sweep.printing import show_replayed
 from sweep.replay import replay
@@ -79,6 +80,21 @@ def test_status_tells_of_failed_tiles_and_damaged_lines(folder):
     assert "1; their tiles are run again" in text
 
 
+def test_status_of_an_extension_that_is_stopped_and_given_up(folder):
+    def interrupt(state):
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        sweep.run(plain(draws=2048), "plain.zarr", workers=1, progress=interrupt)
+    text = invoke("status", "plain.zarr").stdout
+    assert "1,024 draws; `siesweep extend plain.zarr --draws 1024` goes back to them" in text
+    assert "1.28 k of 2.05 k trajectories" in text
+    sweep.run(plain(), "plain.zarr", workers=1)
+    text = invoke("status", "plain.zarr").stdout
+    assert "goes back" not in text
+    assert "1.02 k of 1.02 k trajectories" in text
+
+
 def test_a_cube_turns_back_into_its_config(folder):
     text = invoke("status", "plain.zarr", "--config").stdout
     Path("again.toml").write_text(text)
@@ -140,6 +156,36 @@ def test_verify_names_what_is_damaged_and_repairs_it(folder, plain_store, comput
     invoke("verify", "plain.zarr")
 
 
+def test_a_repair_that_would_mix_versions_is_refused_before_it_begins(folder, computed):
+    store = folder / "plain.zarr"
+    rewrite(store, [record | {"jaxlib": "0.0.1"} if "crc" in record else record for record in records(store)])
+    (store / "draws" / "initial_agis" / "c" / "2").unlink()
+    done = invoke("verify", "plain.zarr", "--repair", code=1)
+    assert "jaxlib was 0.0.1, is " in done.stderr
+    assert "allow it with --mix" in done.stderr
+    assert sweep.open_cube(store).attrs["complete"]
+    assert len(receipts(store)) == 4
+    invoke("verify", "plain.zarr", "--repair", "--mix")
+    assert computed == ["/2"]
+
+
+def test_verify_tells_of_changed_attributes_and_puts_them_back(folder):
+    file = folder / "plain.zarr" / "zarr.json"
+    file.write_text(file.read_text().replace('"draws": 1024', '"draws": 512'))
+    assert json.loads(file.read_text())["attributes"]["draws"] == 512
+    done = invoke("verify", "plain.zarr", code=1)
+    assert "damaged: zarr.json: attribute draws is not what was written (it was 1024)" in done.stdout
+    assert "`siesweep verify plain.zarr --repair` puts back what was written" in done.stdout
+    assert "all is as it was written" in invoke("verify", "plain.zarr", "--repair").stdout
+    assert "all is as it was written" in invoke("verify", "plain.zarr").stdout
+
+
+def test_verify_counts_lines_of_the_ledger_that_do_not_count(folder):
+    with (folder / "plain.zarr" / "ledger" / "whole.jsonl").open("a") as file:
+        file.write("garbage\n")
+    assert "1 lines of the ledger are damaged and do not count" in invoke("verify", "plain.zarr").stdout
+
+
 @pytest.mark.slow
 def test_replay_prints_and_plots(folder):
     done = invoke("replay", "plain.zarr", "--index", "1000", "--plot", "path.png")
@@ -174,12 +220,21 @@ def test_shards_and_merge(tmp_path, monkeypatch, plain_store):
     done = invoke("run", "plain.toml", "-o", "plain.zarr", "--shard", "1/2", "--workers", "1")
     assert "shard 1/2 of plain.zarr is done; finished in all: 2 tiles" in done.stdout
     done = invoke("merge", "plain.zarr", code=1)
-    assert "only 2 tiles finished so far; run the shards that are missing" in done.stderr
+    assert "only 2 tiles finished; run the shards that are missing (2/2)" in done.stderr
+    assert "2/2: run them, or copy them here" in invoke("status", "plain.zarr").stdout
     done = invoke("run", "plain.toml", "-o", "plain.zarr", "--shard", "2/2", "--workers", "1")
     assert "numerical error" in done.stdout
     rewrite(Path("plain.zarr"), [record for record in records(Path("plain.zarr")) if "finished" not in record])
     assert "numerical error" in invoke("merge", "plain.zarr").stdout
     assert_same_bits(Path("plain.zarr"), plain_store)
+
+
+def test_two_stores_to_merge_are_copied_into_one_first(folder):
+    done = invoke("merge", "plain.zarr", "other.zarr", code=2)
+    assert done.stderr == (
+        "siesweep: siesweep merge plain.zarr other.zarr: one store is wanted. Fix: copy what the others hold into plain.zarr "
+        "(cp -rn other.zarr/. plain.zarr/), then `siesweep merge plain.zarr`.\n"
+    )
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "1/0", "-1/2"])

@@ -23,7 +23,7 @@ from sweep import coordinator, ledger, prepare
 from sweep.coordinator import Interrupted, RunError, ToleranceError
 from sweep.cube import CubeError, attributes
 from sweep.errors import SpecError
-from sweep.execute import inline
+from sweep.execute import cluster, inline
 from sweep.execute import tile as tile_module
 from sweep.places import Folder
 from sweep.plan import TilePolicy, make_plan
@@ -255,7 +255,7 @@ def test_an_interrupted_extension_goes_on(toy_store, tmp_path, computed):
     with pytest.raises(CubeError, match="not finished"):
         sweep.open_cube(store)
     with pytest.raises(SpecError, match="holds 1400 draws already"):
-        sweep.run(toy(draws=300), store)
+        sweep.run(toy(draws=400), store)
     computed.clear()
     sweep.run(toy(), store, workers=1)
     assert sorted(computed) == sorted(set(tiles) - set(names))
@@ -272,6 +272,54 @@ def test_fewer_draws_than_stored_are_refused(plain_store, computed):
     assert computed == []
     assert sweep.open_cube(plain_store).attrs["draws"] == 1024
     assert contents(plain_store).keys() == before.keys()
+
+
+def other_jaxlib(store):
+    rewrite(store, [record | {"jaxlib": "0.0.1"} if "crc" in record else record for record in records(store)])
+
+
+def too_full(monkeypatch):
+    # The room that the new draws take, less a byte: what is on the disk is not needed again.
+    more = sum(make_plan(plain(draws=4096), 1, TilePolicy((), 1, (1024,))).stored_bytes().values())
+    held = sum(make_plan(plain(), 1, TilePolicy((), 1)).stored_bytes().values())
+    monkeypatch.setattr(Folder, "free_bytes", lambda self: more - held - 1)
+
+
+REFUSED_EXTENSIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "disk": ({}, r"will take about .* GB more and the disk has .* make room"),
+    "jaxlib": ({}, r"jaxlib was 0\.0\.1, is .*--mix"),
+    "jaxlib on dask": ({"executor": "dask"}, r"jaxlib was 0\.0\.1, is .*--mix"),
+    "scheduler": ({"scheduler": "tcp://127.0.0.1:9"}, r"tcp://127\.0\.0\.1:9: no dask scheduler answers there"),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED_EXTENSIONS)
+def test_an_extension_that_is_refused_leaves_the_cube_as_it_was(copied, monkeypatch, computed, why):
+    how, told = REFUSED_EXTENSIONS[why]
+    if why.startswith("jaxlib"):
+        other_jaxlib(copied)
+    if why == "disk":
+        too_full(monkeypatch)
+    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.2)
+    before = {file: file.read_bytes() for file in copied.rglob("*") if file.is_file() and file != journal(copied)}
+    with pytest.raises((RunError, StoreError), match=told):
+        sweep.run(plain(draws=4096), copied, workers=1, **how)
+    assert {file: file.read_bytes() for file in before} == before
+    assert sweep.open_cube(copied).attrs["complete"]
+    assert computed == []
+
+
+def test_an_extension_needs_room_for_what_is_new(copied, monkeypatch):
+    more = sum(make_plan(plain(draws=1280), 1, TilePolicy((), 1, (1024,))).stored_bytes().values())
+    monkeypatch.setattr(Folder, "free_bytes", lambda self: more // 2)
+    assert sweep.run(plain(draws=1280), copied, workers=1).attrs["draws"] == 1280
+
+
+def test_no_store_is_made_for_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.2)
+    with pytest.raises(RunError, match=r"plain\.zarr: tcp://127\.0\.0\.1:9: no dask scheduler answers there"):
+        sweep.run(plain(), tmp_path / "plain.zarr", scheduler="tcp://127.0.0.1:9")
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------------------------------
@@ -536,6 +584,12 @@ def test_progress_counts_what_this_call_did(tmp_path):
 WRONG_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"executor": "dusk"}, r'\[executor\] = "dusk": no such executor\. Fix: did you mean dask\?'),
     ({"executor": "inline", "scheduler": "tcp://127.0.0.1:1"}, r'\[executor\] = "inline": a scheduler is given, which is dask\'s'),
+    ({"scheduler": "nowhere"}, r'\[scheduler\] = "nowhere": not the address of a dask scheduler\. Fix: give e\.g\. tcp://HOST:8786'),
+    ({"scheduler": "tcp://127.0.0.1"}, "not the address of a dask scheduler"),
+    ({"scheduler": "foo://1.2.3.4:8"}, "not the address of a dask scheduler"),
+    ({"scheduler": "tcp://"}, "not the address of a dask scheduler"),
+    ({"scheduler": "ucx://127.0.0.1:8786"}, "not the address of a dask scheduler"),
+    ({"scheduler": "tcp://127.0.0.1:99999"}, "not the address of a dask scheduler"),
     ({"workers": 0}, r"\[workers\] = 0: not a number of workers\. Fix: give 1 or more"),
     ({"workers": 1.5}, r"\[workers\] = 1\.5: not a number of workers"),
     ({"shard": (0, 4)}, r"\[shard\] = \[0, 4\]: not a share\. Fix: give \(k, n\) with k from 1 to n"),
@@ -547,6 +601,26 @@ WRONG_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("how", "told"), WRONG_ARGUMENTS)
 def test_arguments_that_cannot_be_are_refused_before_any_work(how, told, tmp_path):
-    with pytest.raises(SpecError, match=r"^sweep\.run: " + told):
+    with pytest.raises(SpecError, match=r"^sweep\.run: .*" + told):
         sweep.run(plain(), tmp_path / "plain.zarr", **how)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("address", ["tcp://host:8786", "host:8786", "tls://[fe80::1%eth0]:8786", "inproc://192.168.0.1/71/1"])
+def test_addresses_of_schedulers(address):
+    assert coordinator._is_scheduler(address)
+
+
+@pytest.mark.parametrize(
+    ("spec", "store", "told"),
+    [
+        ("plain.toml", "plain.zarr", r"spec = 'plain\.toml' is a str, not a Spec; give sweep\.load\(PATH\)"),
+        (plain(), None, r"store = None is a NoneType, not a path or URL"),
+    ],
+    ids=["spec", "store"],
+)
+def test_what_is_no_sweep_and_no_address_is_refused(spec, store, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TypeError, match=r"^sweep\.run: " + told):
+        sweep.run(spec, store)
     assert not list(tmp_path.iterdir())

@@ -22,8 +22,10 @@ from kernels import gradients, outcomes
 from sweep import coordinator, prepare
 from sweep.coordinator import Interrupted, RunError
 from sweep.cube import attributes
+from sweep.errors import SpecError
 from sweep.places import Folder
 from sweep.store import CubeStore, StoreError
+from sweep.verify import verify
 from tests.sweep.studies import PLAIN, assert_same_bits, contents, journal, plain, receipts, records, rewrite, toy
 
 PAGE = Path(__file__).parents[2] / "docs" / "failure-modes.md"
@@ -81,7 +83,7 @@ def test_killed_while_the_store_is_made(tmp_path, plain_store):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["grow", "clear_status"])
+@pytest.mark.parametrize("moment", ["resize", "clear_status"])
 def test_killed_while_there_is_being_made_room(tmp_path, plain_store, monkeypatch, computed, moment):
     store = shutil.copytree(plain_store, tmp_path / "plain.zarr")
 
@@ -116,6 +118,42 @@ def test_room_that_is_no_longer_wanted(tmp_path, plain_store, monkeypatch):
             sweep.run(plain(draws=5000), store, workers=1)
     sweep.run(plain(), store, workers=1)
     assert_same_bits(store, plain_store)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("finished", "tile", "on_the_way_back", "then"),
+    # With the tile that shares a chunk with the last of 900 draws, which is not full, the sweep begins again.
+    [(1024, 256, [], ["/6", "/7"]), (900, 512, ["/2"], ["/2", "/4", "/5"])],
+)
+def test_an_extension_that_is_stopped_goes_back_and_on(tmp_path, computed, finished, tile, on_the_way_back, then):
+    """Back to the draws that were finished, with their bits, and later on to the others, where what was computed counts."""
+    store = tmp_path / "plain.zarr"
+    first, more = plain(draws=finished, run__tile=tile), plain(draws=2000, run__tile=tile)
+    sweep.run(first, store, workers=1)
+    before = shutil.copytree(store, tmp_path / "before.zarr")
+
+    def interrupt(state):
+        if state.fresh_trajectories >= 512:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match=rf"goes on from there, and `siesweep extend .* --draws {finished}` back to the draws that were"):
+        sweep.run(more, store, workers=1, progress=interrupt)
+    with pytest.raises(SpecError, match=rf"holds 2000 draws already.* use draws = 2000 or more, draws = {finished} to go back"):
+        sweep.run(plain(draws=1500), store)
+    computed.clear()
+    cube = sweep.run(first, store, workers=1)
+    assert computed == on_the_way_back
+    assert cube["draws"].sizes["draw"] == cube.attrs["draws"] == finished
+    assert_same_bits(store, before)
+    assert verify(Folder(store), first).damage == ()
+    computed.clear()
+    sweep.run(more, store, workers=1)
+    assert computed == then
+    fresh = tmp_path / "fresh.zarr"
+    sweep.run(more, fresh, workers=1)
+    assert_same_bits(store, fresh)
+    assert verify(Folder(store), more).damage == ()
 
 
 def test_data_are_settled_before_their_receipt(tmp_path, monkeypatch):
@@ -153,7 +191,7 @@ def small_disk(tmp_path):
 def test_a_full_disk(small_disk, plain_store, monkeypatch):
     """It fills in the middle of a tile; once there is room, the same call goes on."""
     store, filler = small_disk / "plain.zarr", small_disk / "filler"
-    monkeypatch.setattr(prepare, "_check_room", lambda plan, place: None)
+    monkeypatch.setattr(prepare, "_check_room", lambda *_: None)
 
     def fill(state):
         if state.tiles_done == 2:
@@ -313,7 +351,5 @@ def test_tiles_of_nothing_are_tiles(tmp_path, monkeypatch, computed, kind):
     assert np.isnan(held).all() if kind == "all NaN" else not held.any()
     assert len(list((store / "draws" / name / "c").iterdir())) == 4
     assert cube.attrs["failed_trajectories"] == (1024 if kind == "all NaN" else 0)
-    from sweep.verify import verify
-
     assert verify(Folder(store), spec).damage == ()
     assert contents(store)["/status"] == 1

@@ -11,7 +11,7 @@ import sweep
 from sweep import ledger
 from sweep.coordinator import Interrupted, RunError
 from sweep.cube import CubeError
-from sweep.places import Folder, PlaceError, folder, place_of
+from sweep.places import AddressError, Folder, PlaceError, folder, place_of
 from sweep.verify import verify
 from tests.sweep.studies import assert_same_cubes, plain
 
@@ -109,4 +109,19 @@ def test_the_folder_that_an_address_names(address, path):
 @pytest.mark.parametrize("address", ["file://host/tmp/a.zarr", "file://results/a.zarr", "file://", "file:///"])
 def test_an_address_of_no_folder_here_is_refused(address):
     with pytest.raises(PlaceError, match=r"no folder of this machine; write file:///PATH, or the path alone"):
+        place_of(address)
+
+
+def test_a_path_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert place_of("~/a.zarr").path == tmp_path / "a.zarr"
+    with pytest.raises(AddressError, match=r"~nobody-of-this-name/a: no such user's home"):
+        place_of("~nobody-of-this-name/a")
+
+
+@pytest.mark.parametrize("address", ["", "ftp://host/a", "s4://bucket/a", "s3://", "memory://a"])
+def test_what_is_no_address_is_told_which_there_are(address):
+    with pytest.raises(
+        AddressError, match=r"address.*; write a path, s3://BUCKET/NAME, gs://BUCKET/NAME or az://CONTAINER/NAME, or icechunk\+"
+    ):
         place_of(address)

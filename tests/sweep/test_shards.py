@@ -9,14 +9,16 @@ import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 import sweep
 from sweep import coordinator, ledger
-from sweep.coordinator import Interrupted, RunError, merge
+from sweep.coordinator import Interrupted, RunError, merge, missing_shares
 from sweep.finalize import MEASURED, write_statistics
 from sweep.places import Folder
+from sweep.prepare import plan_of
 from sweep.store import CubeStore
 from tests.sweep.studies import TOY, assert_same_bits, plain, receipts, shards_without_a_last, toy
 
@@ -75,6 +77,18 @@ def test_merge_finishes_what_shards_left(plain_store, tmp_path, monkeypatch, com
     assert merge(plain(), Folder(store)) is True
     assert len(computed) == 4
     assert_same_bits(store, plain_store)
+
+
+def test_shares_in_stores_of_their_own_are_copied_into_one_and_merged(plain_store, tmp_path, computed):
+    """As `cp -rn b.zarr/. a.zarr/` does, what is there stays."""
+    here, there = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    for number, store in ((1, here), (2, there)):
+        sweep.run(plain(), store, workers=1, shard=(number, 2))
+    assert missing_shares(plan_of(plain(), Folder(here)), ledger.read(Folder(here))) == ["2/2"]
+    shutil.copytree(there, here, dirs_exist_ok=True, copy_function=lambda old, new: None if Path(new).exists() else shutil.copy(old, new))
+    assert merge(plain(), Folder(here)) is True
+    assert len(computed) == 4
+    assert_same_bits(here, plain_store)
 
 
 def test_a_whole_run_goes_on_where_shards_stopped(plain_store, tmp_path, computed):

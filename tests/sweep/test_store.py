@@ -196,7 +196,7 @@ def test_growing_keeps_what_is_there(tmp_path):
         store.write_tile(short, tile, made_up(short, tile))
     before = contents(store.place.path)
     long = make_plan(toy(draws=3000), 1, short.policy)
-    store.grow(long)
+    store.resize(long)
     after = contents(store.place.path)
     assert after["/draws/initial_agis"].shape == (3000,)
     assert after["/draws/date_of_doubling_3"].shape == (2, 3, 3000)

@@ -12,8 +12,8 @@ from sweep.cube import CubeError
 from sweep.places import Folder
 from sweep.prepare import spec_of
 from sweep.store import CubeStore
-from sweep.verify import verify, withdraw
-from tests.sweep.studies import assert_same_bits, plain, toy
+from sweep.verify import changed_attributes, restore_attributes, verify, withdraw
+from tests.sweep.studies import assert_same_bits, plain, records, rewrite, toy
 
 
 @pytest.fixture
@@ -125,14 +125,88 @@ def test_an_unfinished_store_is_verified_as_far_as_it_is(tmp_path):
 @pytest.mark.slow
 def test_receipts_of_every_part_are_held_against_it(copied, monkeypatch):
     """A receipt that does not speak of an array that its tile writes is no proof of it."""
-    from tests.sweep.studies import records, rewrite
-
     kept = records(copied)
     receipt = next(record for record in kept if "crc" in record)
     del receipt["crc"]["partials/valid"]
     rewrite(copied, kept)
     found = verified(copied)
     assert [(damage.array, damage.tile.name) for damage in found.damage if damage.tile] == [("partials/valid", receipt["tile"])]
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        (lambda record: True, ["ledger (tile /0)", "ledger (tile /1)", "ledger (tile /2)", "ledger (tile /3)", "ledger"]),
+        (lambda record: record.get("tile") == "/2", ["ledger (tile /2)"]),
+        (lambda record: "finished" in record, ["ledger"]),
+    ],
+    ids=["all", "a receipt", "the last"],
+)
+def test_a_complete_cube_has_all_its_receipts(plain_store, tmp_path, computed, lost, told):
+    store = shutil.copytree(plain_store, tmp_path / "plain.zarr")
+    rewrite(store, [record for record in records(store) if not lost(record)])
+    found = verified(store)
+    assert [str(damage).partition(":")[0] for damage in found.damage] == told
+    withdraw(Folder(store), plain(), found)
+    sweep.run(plain(), store, workers=1)
+    assert computed == [tile.name for tile in found.damaged_tiles]
+    assert verified(store).damage == ()
+    assert_same_bits(store, plain_store)
+
+
+@pytest.mark.parametrize("gone", ["statistics", "provenance", "draws"])
+def test_a_group_that_is_gone_is_made_again(plain_store, tmp_path, computed, gone):
+    store = shutil.copytree(plain_store, tmp_path / "plain.zarr")
+    (store / gone / "zarr.json").unlink()
+    found = verified(store)
+    assert [str(damage) for damage in found.damage] == [f"{gone}: its zarr.json is missing"]
+    withdraw(Folder(store), plain(), found)
+    sweep.run(plain(), store, workers=1)
+    assert computed == []
+    assert verified(store).damage == ()
+    assert sweep.open_cube(store)["provenance"].attrs["devices"]
+
+
+@pytest.mark.parametrize("file", ["zarr.json", "draws/date_of_doubling_3/zarr.json"])
+def test_units_that_were_changed(plain_store, tmp_path, file):
+    store = shutil.copytree(plain_store, tmp_path / "plain.zarr")
+    (store / file).write_text((store / file).read_text().replace('"months"', '"weeks"'))
+    damaged = {damage.array: damage.problem for damage in verified(store).damage}
+    assert damaged["draws/date_of_doubling_3"] == "attributes in zarr.json and in the root's differ"
+
+
+def test_the_copy_of_all_metadata_is_made_again(plain_store, tmp_path, computed):
+    store = shutil.copytree(plain_store, tmp_path / "plain.zarr")
+    content = json.loads((store / "zarr.json").read_text())
+    del content["consolidated_metadata"]
+    (store / "zarr.json").write_text(json.dumps(content))
+    found = verified(store)
+    assert [damage.array for damage in found.damage] == ["zarr.json"]
+    withdraw(Folder(store), plain(), found)
+    sweep.run(plain(), store, workers=1)
+    assert verified(store).damage == ()
+    assert computed == []
+
+
+def test_attributes_that_were_changed_are_put_back(plain_store, tmp_path):
+    store = shutil.copytree(plain_store, tmp_path / "plain.zarr")
+    before = (store / "zarr.json").read_bytes()
+    assert changed_attributes(Folder(store)) == {}
+    content = json.loads(before)
+    content["attributes"] |= {"numerical_error": 0, "draws": 2048, "more": True}
+    (store / "zarr.json").write_text(json.dumps(content))
+    changed = changed_attributes(Folder(store))
+    assert changed == {"numerical_error": json.loads(before)["attributes"]["numerical_error"], "draws": 1024, "more": None}
+    restore_attributes(Folder(store), changed)
+    assert json.loads((store / "zarr.json").read_text()) == json.loads(before)
+
+
+def test_another_start_date_is_no_damage(plain_store, tmp_path):
+    store = shutil.copytree(plain_store, tmp_path / "plain.zarr")
+    sweep.run(plain(sweep__start_date="2027-01-01"), store)
+    assert sweep.open_cube(store).attrs["start_date"] == "2027-01-01"
+    assert changed_attributes(Folder(store)) == {}
+    assert verified(store).damage == ()
 
 
 def test_the_metadata_of_the_root_cannot_be_made_up(copied):

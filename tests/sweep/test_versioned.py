@@ -100,6 +100,23 @@ def test_each_commit_holds_its_tile(finished, plain_store):
 
 
 @pytest.mark.slow
+def test_an_extension_that_is_stopped_goes_back_and_on(finished, plain_store, tmp_path):
+    """icechunk forgets what lay behind the draws that it goes back to, so those tiles are computed again."""
+    address = copied(finished, tmp_path)
+    longer = plain(draws=1536)
+
+    def interrupt(state):
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="5 of 6"):
+        sweep.run(longer, address, workers=1, progress=interrupt)
+    sweep.run(plain(), address, workers=1)
+    assert_same_cubes(address, plain_store)
+    sweep.run(longer, address, workers=1)
+    assert verify(place_of(address), longer).damage == ()
+
+
+@pytest.mark.slow
 def test_results_say_the_snapshot_and_how_to_open_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("plain.toml").write_text(PLAIN)
