@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from kernels.law import governance, noise, training
 from kernels.law.bare_law import BareLaw
 from kernels.law.growth_pace import GrowthPace
-from kernels.solvers import bridges
+from kernels.solvers.bridges import Bridge
 from kernels.solvers.clock import Memory
 from kernels.solvers.solution import MOST_DOUBLINGS
 from kernels.solvers.step import State
@@ -46,10 +46,9 @@ class GrowthSystem(GrowthPace):
         before = self._log_pace_before_policy(at, zero)
         if self.law.options["governance"] == "reaction" and self.law.options["reaction_start"] == "current":
             at["awareness"] = before / _LOG_2
-        at = self._settled(at, before)
         if self._may_pause_between:
-            at["meeting"] = self._meeting(at)
-        return self._split(at)
+            at["rise"] = self._wandering.rises(zero)[0]
+        return self._split(self._settled(at, before))
 
     def _split(self, at: Mapping[str, jax.Array]) -> tuple[State, Memory]:
         return tuple(at[name] for name in self.names), tuple(at[name] for name in self.remembered)
@@ -63,7 +62,8 @@ class GrowthSystem(GrowthPace):
         elif form == "reaction":
             at["binding"] = (at["awareness"] * _LOG_2 > jnp.log(p["pace_threshold"])).astype(dtype)
         elif form == "pause":
-            at.update(self._paused(at, governance.is_met(before, p["pace_threshold"])))
+            highest = before if not self._wanders else before + self._bridge(at).above_mean(at["time"])
+            at.update(self._paused(at, governance.is_met(highest, p["pace_threshold"])))
         return at
 
     def _paused(self, at: Mapping[str, jax.Array], is_met: jax.Array) -> dict[str, jax.Array]:
@@ -73,31 +73,22 @@ class GrowthSystem(GrowthPace):
             "resumption": jnp.where(begins, at["time"] + self.law.parameters["pause_length"], at["resumption"]),
         }
 
-    def _meeting(self, at: Mapping[str, jax.Array]) -> jax.Array:
-        """At a point of the path: when the path meets the threshold of a pause before the next one, months; +inf if it does not.
-
-        As far as the pace changes along a line until then; a step sees whatever else comes above it.
-        """
+    def _above_threshold(self, at: Mapping[str, jax.Array], level: jax.Array) -> jax.Array:
+        """What is negative until the pace meets the threshold of a pause."""
         p = self.law.parameters
-        state, memory = self._split(at)
-        moving = (jnp.ones_like(at["time"]), *self.rates(state, memory))
+        above = self._log_pace_before_policy(at, level) - jnp.log(p["pace_threshold"])
+        if not self._wanders:
+            return above
+        # Of the path between its points, √k above the line: of the same sign, and smooth.
+        bridge = self._bridge(at)
+        share = bridge.share(at["time"])
+        above = above - bridge.of_mean(share)
+        distance = jnp.abs(above)
+        return (bridge.square_above_line(share) + above * distance) / (distance + bridge.above_line(jnp.full_like(share, 0.5)))
 
-        def log_pace(*state: jax.Array) -> jax.Array:
-            named = self._named(state, memory)
-            # Of the path itself, not of the mean over all that go through both points.
-            straight = self._wandering.bulge(named, named["time"], p["noise_sd"], p["noise_correlation_time"])
-            return self._log_pace_before_policy(named, self.law.level(named["coordinate"])) - straight
-
-        here, slope = jax.jvp(log_pace, state, moving)
-        months = self._wandering.months(p["noise_correlation_time"])
-        threshold = jnp.log(p["pace_threshold"])
-        ahead = here + slope * months
-        variance = 2 * p["noise_sd"] ** 2 / (noise.POINTS << self.refinements)
-        meets = bridges.highest(here, ahead, variance, self._wandering.between(at["segment"])[0]) >= threshold
-        # The line to the threshold and back.
-        below, beyond = jnp.maximum(threshold - here, 0), jnp.abs(ahead - threshold)
-        share = below / jnp.maximum(below + beyond, 1e-30)
-        return jnp.where(meets, at["time"] + share * months, jnp.inf)
+    def _bridge(self, at: Mapping[str, jax.Array]) -> Bridge:
+        """As high as the random path goes in its interval."""
+        return self._wandering.bridge(at, self.law.parameters["noise_sd"], at["rise"])
 
     def _times(self, at: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """When each kind of event at a known time is next, months."""
@@ -112,9 +103,7 @@ class GrowthSystem(GrowthPace):
             start, end = self.law.ramp_ends
             times["stretch"] = jnp.where(at["stretch"] == 0, start, jnp.where(at["stretch"] == 1, end, never))
         if self._wanders:
-            times["segment"] = (at["segment"] + 1) * self._wandering.months(p["noise_correlation_time"])
-        if self._may_pause_between:
-            times["meeting"] = jnp.where(at["phase"] == 0, at["meeting"], never)
+            times["segment"] = (at["segment"] + 1) * self._wandering.months
         if self._breaks_through:
             times["next_breakthrough"] = at["next_breakthrough"]
         return times
@@ -153,12 +142,10 @@ class GrowthSystem(GrowthPace):
         times = self._times(at)
         due = {name: at["time"] >= time for name, time in times.items()}
         p, one = self.law.parameters, jnp.ones_like(at["time"])
-        if "meeting" in due:
-            at.update(self._paused(at, due["meeting"]))
         if "segment" in due:
             at.update({name: jnp.where(due["segment"], value, at[name]) for name, value in self._wandering.advanced(at).items()})
-            if "meeting" in due:
-                at["meeting"] = jnp.where(due["segment"], self._meeting(at), at["meeting"])
+            if "rise" in at:
+                at["rise"] = jnp.where(due["segment"], self._wandering.rises(at["segment"])[0], at["rise"])
         if "next_breakthrough" in due:
             at.update(self._broken_through(at, due["next_breakthrough"]))
         if "resumption" in due:
@@ -198,8 +185,7 @@ class GrowthSystem(GrowthPace):
                 above = at["awareness"] * _LOG_2 - jnp.log(p["pace_threshold"])
             watched["binding"] = jnp.where(at["binding"] > 0, -above, above)
         if form == "pause":
-            above = self._log_pace_before_policy(at, level) - jnp.log(p["pace_threshold"])
-            watched["phase"] = jnp.where(at["phase"] == 0, above, -1)
+            watched["phase"] = jnp.where(at["phase"] == 0, self._above_threshold(at, level), -1)
         if self.law.has_ramp and not self.law.ramps_in_time:
             start, end = self.law.ramp_ends
             compute = self._deployed(at, level) + self._installed(at)

@@ -22,8 +22,9 @@ from kernels.elementary import exp
 from kernels.in_memory import in_memory
 from kernels.law import governance, hardware, noise, training
 from kernels.law.bare_law import BareLaw
+from kernels.solvers.bridges import Roughness
 from kernels.solvers.clock import Memory
-from kernels.solvers.clock_dense import Roughness, SoftwareSystem
+from kernels.solvers.clock_dense import SoftwareSystem
 from kernels.solvers.solution import MOST_DOUBLINGS
 from kernels.solvers.step import State
 
@@ -57,7 +58,7 @@ class GrowthPace(SoftwareSystem):
         remembered += ["runs", "caught_up"] * ("deployed" in names)
         remembered += ["stretch"] * self.law.has_ramp
         remembered += self._wandering.remembered if self._wanders else ()
-        remembered += ["meeting"] * self._may_pause_between
+        remembered += ["rise"] * self._may_pause_between
         remembered += ["breakthroughs", "next_breakthrough"] * self._breaks_through
         remembered += ["fully_installed"] * (options["hardware"] == "loop")
         self._set("names", tuple(names))
@@ -94,7 +95,8 @@ class GrowthPace(SoftwareSystem):
     @cached_property
     def _wandering(self) -> noise.Wandering:
         assert self.path is not None
-        return noise.Wandering(self.path, self.refinements)
+        p = self.law.parameters
+        return noise.Wandering(self.path, self.refinements, p["noise_correlation_time"], p["horizon"])
 
     @property
     def _narrow(self) -> bool:
@@ -138,8 +140,7 @@ class GrowthPace(SoftwareSystem):
             stretch = at.get("stretch", jnp.zeros_like(level))
             log_ratio = self.law.log_ratio(at["time"], level, remaining, self._deployed(at, level), self._installed(at), stretch)
         if self._wanders:
-            p = self.law.parameters
-            log_ratio = log_ratio + self._wandering.log_pace(at, at["time"], p["noise_sd"], p["noise_correlation_time"])
+            log_ratio = log_ratio + self._wandering.log_pace(at, at["time"], self.law.parameters["noise_sd"])
         return in_memory(log_ratio + self.law.log_first_pace + jnp.log(self.law.parameters["recent_doubling_time"]))
 
     @cached_property
@@ -166,10 +167,9 @@ class GrowthPace(SoftwareSystem):
     def roughness(self, memory: Memory) -> Roughness | None:
         if not self._wanders:
             return None
-        p, at = self.law.parameters, dict(zip(self.remembered, memory, strict=True))
-        above, below, when = self._wandering.between(at["segment"])
-        # σ√(2/τ) dW
-        return Roughness(at["segment"], 2 * p["noise_sd"] ** 2 / p["noise_correlation_time"], above, below, when)
+        at, deviation = dict(zip(self.remembered, memory, strict=True)), self.law.parameters["noise_sd"]
+        above, below = (self._wandering.bridge(at, deviation, rise) for rise in self._wandering.rises(at["segment"]))
+        return Roughness(above, below._replace(bulge=-below.bulge))
 
     def log_most_pace(self) -> jax.Array | None:
         if self.law.options["governance"] != "cap":

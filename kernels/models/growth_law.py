@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from kernels.law.bare_law import BareLaw
 from kernels.law.growth import GrowthSystem
-from kernels.law.noise import POINTS
+from kernels.law.noise import LEAST_POINTS, POINTS
 from kernels.models.model import PATH, Bounds, Model, ModelError, Option, Options, Parameter, Uses, refuse_unused, varying
 from kernels.solvers.budget import Budget
 from kernels.solvers.clock import Stepping
@@ -79,7 +79,7 @@ def _below_one(name: str, symbol: str, default: float, meaning: str) -> Paramete
 def _random_events(options: Options, bounds: Bounds) -> tuple[float, float]:
     """The most points of the random path of the pace, and of breakthroughs, that there can be within a horizon."""
     longest = bounds["horizon"][1]
-    points = POINTS * longest / bounds["noise_correlation_time"][0] if options["noise"] in ("pace", "both") else 0.0
+    points = max(POINTS * longest / bounds["noise_correlation_time"][0], LEAST_POINTS) if options["noise"] in ("pace", "both") else 0.0
     mean = longest * bounds["breakthrough_rate"][1] if options["noise"] in ("breakthroughs", "both") else 0.0
     # Seven standard deviations of a Poisson number, and some where it is small.
     return points, mean + 7 * math.sqrt(mean) + 16 * (mean > 0)

@@ -1,77 +1,79 @@
-"""Between two points of a random path: how high a Brownian bridge rises, and when it first passes a level.
+"""Between two points of a random path: as high and as low as a Brownian bridge goes, on one smooth curve each.
 
-Equations: a bridge from a to b whose variance would have grown by v between them exceeds m ≥ a, b with the probability
-e^(−2(m − a)(m − b)/v), so with E exponential of mean 1 its highest is
+Equations: a bridge from a to b whose variance would have grown by v between them is at some time above a level x with the probability
+e^(−2(x − a)(x − b)/v), if that is above both. With an exponential number E of mean 1 for the interval, the line with a half ellipse on it,
 
-    (a + b + √((b − a)² + 2vE))/2.
+    a + (b − a)s + √(2vE·s(1 − s)),    s the share of the way,
 
-If it passes m = a + x, the first time that it does, as a share s of the way, is that of a bridge which ends y = |b − m| above m (where it
-ends below, what comes after the passage is reflected), and s/(1 − s) is inverse Gaussian of mean x/y and shape x²/v:
+has its highest at (a + b + √((b − a)² + 2vE))/2, which is above x with that probability, whatever a and b are: no other concave curve that
+does not depend on them does that. So a law's own pace may be put for the line. When the curve passes a level is no more than a model
+of when a path first does: in the mean it is early, by about a sixth of the interval.
 
-    P(s) = Φ((ys − x(1 − s))/r) + e^(2xy/v)·Φ(−(ys + x(1 − s))/r),   r = √(vs(1 − s)).
-
-Source: Karatzas & Shreve (1991), Brownian Motion and Stochastic Calculus, section 2.8, for the reflection; Folks & Chhikara (1978),
-J. R. Statist. Soc. B 40, 263, for the inverse Gaussian distribution.
+Source: Karatzas & Shreve (1991), Brownian Motion and Stochastic Calculus, section 2.8, for the probability; the ellipse is ours.
 """
 
 from __future__ import annotations
 
-import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from kernels.elementary import exp
-from kernels.solvers.search import root_of, sign_change
-
-_ERFCX = (
-    -1.26551223,
-    1.00002368,
-    0.37409196,
-    0.09678418,
-    -0.18628806,
-    0.27886807,
-    -1.13520398,
-    1.48851587,
-    -0.82215223,
-    0.17087277,
-)
+# Below every excess that shows, and not 0, where a root has no slope.
+_LEAST = 1e-30
 
 
-def highest(start: jax.Array, end: jax.Array, variance: jax.Array, exponential: jax.Array) -> jax.Array:
-    """The highest of a bridge, shapes broadcast; the higher end where either is infinite."""
-    finite = jnp.isfinite(start) & jnp.isfinite(end)
-    low, high = jnp.where(finite, start, 0), jnp.where(finite, end, 0)
-    # Never exactly 0 below the root, which has no slope there.
-    above = (low + high + jnp.sqrt((high - low) ** 2 + 2 * variance * exponential + 1e-30)) / 2
-    return jnp.where(finite, above, jnp.maximum(start, end))
+class Bridge(NamedTuple):
+    """An interval of a random path as one of its curves sees it, each (…, lanes): when it `begun` and how many `months` it is long; by how
+    much the mean pace is above the line, `bulge`·s(1 − s), of its ln; and `round`, 2vE."""
+
+    begun: jax.Array
+    months: jax.Array
+    bulge: jax.Array
+    round: jax.Array
+
+    def share(self, time: jax.Array) -> jax.Array:
+        """s at a time within the interval (and a little beyond), months."""
+        return jnp.clip((time - self.begun) / self.months, -1, 2)
+
+    def square_above_line(self, share: jax.Array) -> jax.Array:
+        """The square of how far the curve is above the line, smooth at the ends. The curve is never below the mean, whose bulge is a small
+        part of it."""
+        product = share * (1 - share)
+        return product * (self.round + self.bulge**2 * product)
+
+    def above_line(self, share: jax.Array) -> jax.Array:
+        """How far the curve is above the line."""
+        return jnp.sqrt(jnp.maximum(self.square_above_line(share), _LEAST))
+
+    def of_mean(self, share: jax.Array) -> jax.Array:
+        """How far the mean is above the line."""
+        return self.bulge * share * (1 - share)
+
+    def tilt(self, share: jax.Array) -> jax.Array:
+        """How the mean changes above the line, by the share."""
+        return self.bulge * (1 - 2 * share)
+
+    def above_mean(self, time: jax.Array) -> jax.Array:
+        """How far the curve is above the mean at a time, months."""
+        share = self.share(time)
+        return self.above_line(share) - self.of_mean(share)
+
+    def rising(self, time: jax.Array, months: jax.Array, of_mean: jax.Array) -> jax.Array:
+        """The slope of the curve at a time, where time goes by so many months while the mean rises by `of_mean`, times twice the distance
+        from the line, so that it is finite where the slope is not."""
+        share, moving = self.share(time), months / self.months
+        product = share * (1 - share)
+        turning = (1 - 2 * share) * moving * (self.round + 2 * self.bulge**2 * product)
+        return 2 * self.above_line(share) * (of_mean - self.tilt(share) * moving) + turning
+
+    def summit(self, slope: jax.Array) -> jax.Array:
+        """The share at which the curve is highest on a line with this slope."""
+        return (1 + slope / jnp.sqrt(slope**2 + self.round + _LEAST)) / 2
 
 
-def first_passage(below: jax.Array, beyond: jax.Array, variance: jax.Array, uniform: jax.Array) -> jax.Array:
-    """The share of the way at which a bridge first passes a level that is x = `below` ≥ 0 above its start and y = `beyond` ≥ 0 from its
-    end: where P is `uniform`; shapes broadcast."""
-    spread = jnp.maximum(variance, 1e-12)
+class Roughness(NamedTuple):
+    """The curves as high and as low as the path goes; the second is that of −ln of the pace."""
 
-    def rising(share: jax.Array) -> jax.Array:
-        inside = jnp.clip(share, 1e-7, 1 - 1e-7)
-        scale = jax.lax.rsqrt(spread * inside * (1 - inside))
-        ahead, behind = beyond * inside, below * (1 - inside)
-        # e^(2xy/v) Φ(−q) = e^(−p²/2) erfcx(q/√2)/2, in which nothing overflows.
-        place, reflected = (ahead - behind) * scale, (ahead + behind) * scale
-        tail = exp(-jnp.minimum(place * place / 2, 80)) / 2
-        passed = jnp.where(place > 0, 1 - tail * _erfcx(place), tail * _erfcx(-place))
-        return passed + tail * _erfcx(reflected) - uniform
-
-    zero = jnp.zeros(jnp.broadcast_shapes(below.shape, beyond.shape, spread.shape, uniform.shape), spread.dtype)
-    steps = 8 if zero.dtype == jnp.float32 else 14
-    return root_of(rising, lambda: sign_change(rising, zero, zero + 1, steps, halvings=6), zero, zero + 1)
-
-
-def _erfcx(root: jax.Array) -> jax.Array:
-    """e^(q²/2)·2Φ(−q) of |q| to 1.2e-7, by which times are drawn a little otherwise: Press et al., Numerical Recipes, section 6.2."""
-    scaled = jnp.abs(root) * math.sqrt(0.5)
-    inverse = 1 / (1 + scaled / 2)
-    total = jnp.zeros_like(inverse)
-    for coefficient in reversed(_ERFCX):
-        total = total * inverse + coefficient
-    return inverse * exp(total)
+    above: Bridge
+    below: Bridge

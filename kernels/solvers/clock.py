@@ -276,7 +276,9 @@ def advanced(system: System, stepping: Stepping, furthest: float, walk: Walk) ->
             share = jnp.where((retry == 0) & level & ~falls & (end > rounding) & ~there & ~closes, 1e-3, share)
             # Perhaps crossed and crossed back within the step: it is taken again as far as about its highest.
             at_summit, bound = hump(begun, slope * stride, end, end_slope * stride)
-            may_be_passed = (retry == 0) & (begun < 0) & (end <= 0) & (bound > 0) & ~there & ~closes
+            # The parabola of a first guess may have its summit on either side of that sought.
+            by_far = (retry == 0) | (at_summit < 0.9)
+            may_be_passed = by_far & (begun < 0) & (end <= 0) & (bound > 0) & ~there & ~closes
             share = jnp.where(may_be_passed, at_summit, share)
             share = jnp.where(there, 1, share)
             first = jnp.minimum(first, share)

@@ -17,6 +17,7 @@ from jax import lax
 
 from kernels.in_memory import in_memory
 from kernels.platform import platform
+from kernels.solvers.bridges import Roughness
 from kernels.solvers.clock import Memory, Stepping, System, Track, clock_rate, integrate
 from kernels.solvers.one_kernel import integrate_in_one_kernel
 from kernels.solvers.rounds import few_rounds
@@ -24,18 +25,6 @@ from kernels.solvers.rows import at_places, count_before, places
 from kernels.solvers.search import cubic_zero
 from kernels.solvers.solution import Solution
 from kernels.solvers.step import State, take_step
-
-
-class Roughness(NamedTuple):
-    """What a random path does between the points at which it is known, each (…, lanes): the `number` of the interval; by how much the
-    variance of ln of the pace grows a month; and what is drawn for the interval, how far the path rises `above` the line and falls `below`
-    it, exponential numbers of mean 1, and `when`, a uniform one."""
-
-    number: jax.Array
-    variance: jax.Array
-    above: jax.Array
-    below: jax.Array
-    when: jax.Array
 
 
 class SoftwareSystem(System):

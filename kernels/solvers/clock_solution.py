@@ -13,9 +13,10 @@ from jax import lax
 from kernels.elementary import exp
 from kernels.in_memory import in_memory
 from kernels.in_turn import in_turn
-from kernels.solvers.clock import clock_rate
-from kernels.solvers.clock_dense import DenseClock, Place, Roughness
-from kernels.solvers.rough_paces import RoughPaces, Steps, rough_paces
+from kernels.solvers.bridges import Bridge
+from kernels.solvers.clock import Memory, clock_rate
+from kernels.solvers.clock_dense import DenseClock, Place
+from kernels.solvers.heights import Ends, Height, height, height_along
 from kernels.solvers.rows import at_places, places
 from kernels.solvers.search import illinois, root_of, sign_change
 from kernels.solvers.solution import MOST_DOUBLINGS, Paces, followed, log_of_met
@@ -23,43 +24,12 @@ from kernels.solvers.step import State, take_step
 from kernels.solvers.windows import LEAP, Pieces, fastest_stretch
 
 
-class _Height(NamedTuple):
-    """Something that changes along the steps, (…, lanes) all: at both ends of a step, how it changes there over a step like it, and about
-    how high it is at most and at which share of the step."""
-
-    start: jax.Array
-    end: jax.Array
-    first: jax.Array
-    final: jax.Array
-    summit: jax.Array
-    share: jax.Array
-
-    @property
-    def is_humped(self) -> jax.Array:
-        return _is_humped(self.first, self.final)
-
-
-def _is_humped(first: jax.Array, final: jax.Array) -> jax.Array:
-    """Whether what changes so at both ends of a step rises at its start and falls at its end."""
-    return (first > 0) & (final < 0)
-
-
-def _height(start: jax.Array, end: jax.Array, first: jax.Array, final: jax.Array) -> _Height:
-    """With the summit of the cubic through both ends, or else the higher end."""
-    cubic, square = 2 * (start - end) + first + final, 3 * (end - start) - 2 * first - final
-    root = jnp.sqrt(jnp.maximum(square * square - 3 * cubic * first, 0)) - square
-    humped = _is_humped(first, final)
-    share = jnp.where(humped, jnp.clip(first / jnp.where(root > 0, root, 1), 0, 1), (end > start).astype(start.dtype))
-    between = start + share * (first + share * (square + share * cubic))
-    return _Height(start, end, first, final, jnp.maximum(jnp.maximum(start, end), jnp.where(humped, between, -jnp.inf)), share)
-
-
 class _Heights(NamedTuple):
     """Two heights of all steps, ln of the pace and of how slow it would be before policy: which step has the highest of each, (2, lanes),
     and all that is known of the first, (steps, lanes), in rows of which those after the last step are empty."""
 
     highest: jax.Array
-    pace: _Height
+    pace: Height
 
 
 @dataclass(frozen=True)
@@ -117,24 +87,38 @@ class ClockSolution(DenseClock):
 
     # --- paces -----------------------------------------------------------------------------------------------------------------------
 
-    def _heights_in(self, place: Place) -> tuple[_Height, _Height]:
+    def _bridges(self, memory: Memory) -> tuple[Bridge | None, Bridge | None]:
+        """The curve that either height follows along a random path."""
+        roughness = self.system.roughness(memory)
+        return (None, None) if roughness is None else (roughness.above, roughness.below)
+
+    def _heights_at(self, state: State, memory: Memory) -> tuple[jax.Array, jax.Array]:
+        """Both heights, along a random path those of its mean. A pace that policy holds is that before it, held."""
+        governed, before = self.system.log_paces(state, memory)
+        return governed if self.system.log_most_pace() is None else before, -before
+
+    def _heights_in(self, place: Place) -> tuple[Height, Height]:
         """Both heights in a step of each trajectory."""
         rates = in_memory(self._rates(place.memory, place.state))
         constant = clock_rate(self.system, rates)
         ends = []
         for state, found in ((place.state, rates), (place.end, in_memory(self._rates(place.memory, place.end)))):
             slopes = in_memory(tuple(slope * place.stride for slope in self._slopes(place, found, constant)))
-            (governed, before), rising = jax.jvp(lambda *at: self.system.log_paces(at, place.memory), state, slopes)
-            ends.append(in_memory(((governed, rising[0]), (-before, -rising[1]))))
-        pace, slowness = (_height(start, end, first, final) for (start, first), (end, final) in zip(*ends, strict=True))
-        return in_memory((pace, slowness))
+            heights, rising = jax.jvp(lambda *at: self._heights_at(at, place.memory), state, slopes)
+            ends.append(in_memory(tuple(zip((*heights, state[0]), (*rising, slopes[0]), strict=True))))
+        *both, time = (Ends(start, end, first, final) for (start, first), (end, final) in zip(*ends, strict=True))
+        pace, slowness = (
+            height(mean) if bridge is None else height_along(bridge, mean, time)
+            for mean, bridge in zip(both, self._bridges(place.memory), strict=True)
+        )
+        return in_memory((pace.held(self.system.log_most_pace()), slowness))
 
     @cached_property
     def _heights_of_steps(self) -> _Heights:
         """The heights of all steps. What is not asked of it takes no part in the program."""
         track, like = self._track, self.horizon
 
-        def one(index: jax.Array, found: tuple[tuple[jax.Array, ...], tuple[jax.Array, ...], _Height]) -> Any:
+        def one(index: jax.Array, found: tuple[tuple[jax.Array, ...], tuple[jax.Array, ...], Height]) -> Any:
             steps, summits, rows = found
             both = self._heights_in(self._step(index))
             # A height that is not a number stays.
@@ -142,12 +126,12 @@ class ClockSolution(DenseClock):
             return (
                 tuple(jnp.where(is_higher, index, step) for is_higher, step in zip(higher, steps, strict=True)),
                 tuple(jnp.where(is_higher, here.summit, summit) for is_higher, here, summit in zip(higher, both, summits, strict=True)),
-                _Height(*(lax.dynamic_update_index_in_dim(held, row, index, 0) for held, row in zip(rows, both[0], strict=True))),
+                Height(*(lax.dynamic_update_index_in_dim(held, row, index, 0) for held, row in zip(rows, both[0], strict=True))),
             )
 
         nothing, first = jnp.zeros_like(like), jnp.zeros(like.shape, jnp.int32)
         rows = jnp.zeros((len(track.stride), *like.shape), like.dtype)
-        steps, _, pace = lax.fori_loop(0, track.used + 1, one, ((first, first), (nothing, nothing), _Height(*[rows] * 6)))
+        steps, _, pace = lax.fori_loop(0, track.used + 1, one, ((first, first), (nothing, nothing), Height(*[rows] * 6)))
         return _Heights(jnp.stack(steps), pace)
 
     @cached_property
@@ -159,21 +143,21 @@ class ClockSolution(DenseClock):
 
     def _highest_in(self, kind: jax.Array, place: Place) -> tuple[jax.Array, jax.Array, jax.Array]:
         """The highest of one of both heights in a step of each trajectory, its month, and at which share of the step; each (lanes,)."""
-        found: _Height = jax.tree.map(partial(jnp.where, kind == 0), *self._heights_in(place))
+        found: Height = jax.tree.map(partial(jnp.where, kind == 0), *self._heights_in(place))
         begins = found.start >= found.end
         value, month = jnp.maximum(found.start, found.end), jnp.where(begins, place.state[0], place.end[0])
         zero = jnp.zeros_like(month)
         end = jnp.where(begins, zero, 1)
+        bridge = jax.tree.map(partial(jnp.where, kind == 0), *self._bridges(place.memory))
 
-        def height(state: State) -> jax.Array:
-            governed, before = self.system.log_paces(state, place.memory)
-            return jnp.where(kind == 0, governed, -before)
+        def mean(*state: jax.Array) -> jax.Array:
+            return jnp.where(kind == 0, *self._heights_at(state, place.memory))
 
         def falling(share: jax.Array) -> jax.Array:
             state, constant = self._along(place, share * place.stride)
             slopes = self._slopes(place, self._rates(place.memory, state), constant)
-            rising: jax.Array = jax.jvp(lambda *at: height(at), state, slopes)[1]
-            return -rising
+            rising: jax.Array = jax.jvp(mean, state, slopes)[1]
+            return -(rising if bridge is None else bridge.rising(state[0], slopes[0], rising))
 
         def search() -> jax.Array:
             # From the summit of the cubic so many are enough for the last digit.
@@ -183,33 +167,17 @@ class ClockSolution(DenseClock):
         def inside() -> tuple[jax.Array, jax.Array, jax.Array]:
             share = root_of(falling, search, zero, zero + 1)
             at_summit, _ = self._along(place, share * place.stride)
-            summit = height(at_summit)
+            summit = mean(*at_summit)
+            if bridge is not None:
+                summit = summit + bridge.above_mean(at_summit[0])
+            if (most := self.system.log_most_pace()) is not None:
+                summit = jnp.where(kind == 0, jnp.minimum(summit, most), summit)
             higher = found.is_humped & (summit > value)
             return jnp.where(higher, summit, value), jnp.where(higher, at_summit[0], month), jnp.where(higher, share, end)
 
         # In most laws the pace before policy has no dip, and in some the pace no summit between its ends.
         highest: tuple[jax.Array, jax.Array, jax.Array] = lax.cond(jnp.any(found.is_humped), inside, lambda: (value, month, end))
         return highest
-
-    def _rough(self, levels: jax.Array) -> RoughPaces | None:
-        """The pace along a random path, and where it is first at `levels`, ln of paces (levels, lanes); None for a law that has none."""
-        track = self._track
-
-        def roughness(index: jax.Array) -> Roughness | None:
-            return self.system.roughness(tuple(lax.dynamic_index_in_dim(rows, index, 0, keepdims=False) for rows in track.memories))
-
-        def known(index: jax.Array) -> Roughness:
-            found = roughness(index)
-            assert found is not None
-            return found
-
-        def along(place: Place) -> Steps:
-            pace, slowness = self._heights_in(place)
-            return Steps(pace.start, pace.end, pace.summit, -slowness.start, -slowness.end)
-
-        if roughness(jnp.int32(0)) is None:
-            return None
-        return rough_paces(self._step, known, along, track.used, self.system.log_most_pace(), levels)
 
     def paces(self) -> Paces:
         track = self._track
@@ -218,12 +186,9 @@ class ClockSolution(DenseClock):
             self.system.log_paces(tuple(of(row) for row in track.states), tuple(of(row) for row in track.memories))[1]
             for of in (lambda rows: rows[0], self._final)
         )
-        rough = self._rough(jnp.zeros((1, *self.horizon.shape), self.horizon.dtype))
-        if rough is None:
-            (highest, slowest), (date, _), _, _ = self._extremes
-        else:
-            highest, slowest = rough.fastest.highest, rough.slowest
-            date = rough.fastest.date(highest, jnp.full_like(highest, jnp.inf))
+        (highest, slowest), (date, _), _, _ = self._extremes
+        if (most := self.system.log_most_pace()) is not None:
+            date = jnp.where(highest >= most, self.first_dates_at_pace((exp(most),))[0], date)
         arrived = track.arrival <= self.horizon
         if self.system.ceiling is None:
             # A blow-up.
@@ -250,19 +215,24 @@ class ClockSolution(DenseClock):
         # A summit is known to the last digit only where it is the highest.
         peak = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, wanted.shape), peak_place)
         place = jax.tree.map(partial(jnp.where, known), self._place(index), peak)
-        low = jnp.zeros_like(wanted)
-        high = jnp.where(known, jnp.where(end >= wanted, 1, share), peak_share)
+        low, bridge = jnp.zeros_like(wanted), self._bridges(place.memory)[0]
+        if bridge is None:
+            high = jnp.where(known, jnp.where(end >= wanted, 1, share), peak_share)
+        else:
+            # Its curve may rise as a root does at the start of a step, and falls from its summit.
+            high = jnp.sqrt(jnp.where(known, share, peak_share))
+
+        def along(share: jax.Array) -> State:
+            return self._along(place, (share if bridge is None else share * share) * place.stride)[0]
 
         def miss(share: jax.Array) -> jax.Array:
-            return self.system.log_paces(self._along(place, share * place.stride)[0], place.memory)[0] - wanted
+            state = along(share)
+            height = self._heights_at(state, place.memory)[0]
+            return (height if bridge is None else height + bridge.above_mean(state[0])) - wanted
 
         share = root_of(miss, lambda: sign_change(miss, low, high, self._secants), low, high)
-        (date, *_), _ = self._along(place, jnp.where(at_once & known, 0, share) * place.stride)
-        found = jnp.where((known | (highest >= wanted)) & (date <= self.horizon), date, jnp.inf)
-        rough = self._rough(wanted)
-        if rough is None:
-            return found
-        return jnp.where(rough.met, jnp.minimum(rough.first.date(wanted, found), self.horizon), jnp.inf)
+        date = along(jnp.where(at_once & known, 0, share))[0]
+        return jnp.where((known | (highest >= wanted)) & (date <= self.horizon), date, jnp.inf)
 
     # --- windows ---------------------------------------------------------------------------------------------------------------------
 
@@ -276,9 +246,9 @@ class ClockSolution(DenseClock):
 
     @cached_property
     def _pieces(self) -> Pieces:
-        track, pace = self._track, self._heights_of_steps.pace
+        track = self._track
         # Software that stands still counts as slow.
-        start, end = (jnp.minimum(-row, 60.0) for row in (pace.start, pace.end))
+        start, end = (jnp.minimum(-row, 60.0) for row in self._paces_of_steps)
         level, after = (self._level_of(at) for at in (track.states[1], track.before[0]))
         pieces = Pieces(level, after, track.states[0], track.elapsed, start, end)
         if not self.system.leaps:
@@ -288,6 +258,22 @@ class ClockSolution(DenseClock):
         leap = Pieces(after, jnp.maximum(landing, after), landed, nothing, *(2 * (nothing + LEAP,)))
         # After every step what its end adds at once.
         return Pieces(*(jnp.stack(pair, axis=1).reshape(-1, *level.shape[1:]) for pair in zip(pieces, leap, strict=True)))
+
+    @property
+    def _paces_of_steps(self) -> tuple[jax.Array, jax.Array]:
+        """ln of the pace that software goes at, at the start and the end of each step, (steps, lanes) each."""
+        if self._bridges(tuple(rows[0] for rows in self._track.memories))[0] is None:
+            return self._heights_of_steps.pace.start, self._heights_of_steps.pace.end
+
+        def one(index: jax.Array, found: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            place = self._step(index)
+            here = (self.system.log_paces(state, place.memory)[0] for state in (place.state, place.end))
+            start, end = (lax.dynamic_update_index_in_dim(rows, row, index, 0) for rows, row in zip(found, here, strict=True))
+            return start, end
+
+        nothing = jnp.zeros_like(self._track.stride)
+        paces: tuple[jax.Array, jax.Array] = lax.fori_loop(0, self._track.used + 1, one, (nothing, nothing))
+        return paces
 
     def _level_of(self, coordinate: jax.Array) -> jax.Array:
         return jnp.minimum(self.system.level(coordinate), MOST_DOUBLINGS)

@@ -14,7 +14,7 @@ import pytest
 from jax import lax
 
 from kernels import models
-from kernels.law.noise import POINTS, Wandering, breakthrough
+from kernels.law.noise import LEAST_POINTS, POINTS, Wandering, breakthrough
 from kernels.models import PATH, ModelError
 from kernels.sampling import path_words, seed_key
 from tests.compiling import cheaply
@@ -30,10 +30,15 @@ def words(lanes: int, seed: int = 0) -> tuple[jax.Array, jax.Array]:
     return path_words(jnp.asarray(seed_key(seed)), jnp.arange(lanes, dtype=jnp.uint32))
 
 
+def _wandering(lanes: int, refinements: int, dtype: Any = jnp.float64, horizon: float = 1e9) -> Wandering:
+    """With a correlation time of a month."""
+    return Wandering(words(lanes), refinements, jnp.ones(lanes, dtype), jnp.full(lanes, horizon, dtype))
+
+
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def path(lanes: int, refinements: int, count: int) -> jax.Array:
     """w/σ at the points 0 … count of the grid, (count + 1, lanes)."""
-    wandering = Wandering(words(lanes), refinements)
+    wandering = _wandering(lanes, refinements)
     begin = wandering.begun(jnp.zeros(lanes, jnp.float64))
     _, ends = lax.scan(lambda at, _: (wandering.advanced(at), at["wander_end"]), begin, None, length=count)
     return jnp.concatenate([begin["wander_start"][None], ends])
@@ -65,6 +70,19 @@ def test_the_path_is_an_ornstein_uhlenbeck_process(refinements):
     np.testing.assert_allclose(np.var(innovations), -math.expm1(-2 / points), rtol=5 * math.sqrt(2 / innovations.size))
 
 
+@pytest.mark.slow
+def test_a_horizon_short_of_the_correlation_time_has_as_many_points():
+    months, horizon = 0.25 / LEAST_POINTS, 0.25
+    wandering = _wandering(LANES, 0, horizon=horizon)
+    np.testing.assert_array_equal(wandering.months, months)
+    at = wandering.begun(jnp.zeros(LANES))
+    for _ in range(LEAST_POINTS - 1):
+        at = jax.jit(wandering.advanced)(at)
+    variance = -math.expm1(-2 * horizon)
+    assert abs(np.var(at["wander_end"]) / variance - 1) < 5 * math.sqrt(2 / LANES)
+    assert abs(np.mean(at["wander_end"])) < 5 * math.sqrt(variance / LANES)
+
+
 @pytest.mark.parametrize("refinements", [1, 2, 3])
 @pytest.mark.slow
 def test_a_finer_grid_goes_through_the_points_of_a_coarser_one(refinements):
@@ -75,11 +93,11 @@ def test_a_finer_grid_goes_through_the_points_of_a_coarser_one(refinements):
 
 @pytest.mark.slow
 def test_a_path_in_float32_is_that_in_float64():
-    wandering = Wandering(words(256), 1)
-    advanced = jax.jit(wandering.advanced)
-    narrow, wide = (wandering.begun(jnp.zeros(256, dtype)) for dtype in (jnp.float32, jnp.float64))
+    narrow_wandering, wandering = (_wandering(256, 1, dtype) for dtype in (jnp.float32, jnp.float64))
+    advanced, advanced_narrow = jax.jit(wandering.advanced), jax.jit(narrow_wandering.advanced)
+    narrow, wide = narrow_wandering.begun(jnp.zeros(256, jnp.float32)), wandering.begun(jnp.zeros(256, jnp.float64))
     for _ in range(50):
-        narrow, wide = advanced(narrow), advanced(wide)
+        narrow, wide = advanced_narrow(narrow), advanced(wide)
     assert narrow["wander_end"].dtype == jnp.float32
     np.testing.assert_allclose(narrow["wander_end"], wide["wander_end"], atol=5e-6)
 
@@ -87,7 +105,7 @@ def test_a_path_in_float32_is_that_in_float64():
 @pytest.mark.slow
 def test_between_points_the_pace_is_the_mean_over_paths_through_both():
     lanes, deviation = 20_000, 0.8
-    wandering, fine = Wandering(words(lanes), 0), np.asarray(path(lanes, 5, 32 * 9))
+    wandering, fine = _wandering(lanes, 0), np.asarray(path(lanes, 5, 32 * 9))
     advanced = jax.jit(wandering.advanced)
     at = wandering.begun(jnp.zeros(lanes, jnp.float64))
     for _ in range(8):
@@ -95,7 +113,7 @@ def test_between_points_the_pace_is_the_mean_over_paths_through_both():
     # Paths have their points in common and differ between: the mean over all of them is that over all lanes.
     for part in (8, 16, 24):
         exact = np.exp(deviation * fine[8 * 32 + part])
-        ours = np.exp(wandering.log_pace(at, jnp.full(lanes, (8 + part / 32) / POINTS), jnp.asarray(deviation), jnp.asarray(1.0)))
+        ours = np.exp(wandering.log_pace(at, jnp.full(lanes, (8 + part / 32) / POINTS), jnp.asarray(deviation)))
         difference = exact - ours
         assert abs(difference.mean()) < 4 * difference.std() / math.sqrt(lanes), part
         # The bulge is what makes it so: on the straight line it fails by far.
