@@ -99,16 +99,24 @@ class BareLaw:
         zero = jnp.zeros_like(self.parameters["returns"])
         return self.log_labour(zero, zero, zero, self.stretch_at(zero) if self.has_ramp else zero)
 
-    def log_input(self, time: jax.Array, level: jax.Array, deployed: jax.Array, installed: jax.Array, stretch: jax.Array) -> jax.Array:
-        """ln I."""
-        p = self.parameters
+    def log_growth_of_labour(self, time: jax.Array, deployed: jax.Array, installed: jax.Array, stretch: jax.Array) -> jax.Array:
+        """ln of cognitive labour, relative to the start."""
         labour = self.log_labour(time, deployed, installed, stretch)
         if self.options["automation"] != "full":
             labour = labour - self.log_initial_labour
-        labour = labour + jnp.log(p["labour_multiplier"])
+        return labour + jnp.log(self.parameters["labour_multiplier"])
+
+    def log_growth_of_compute(self, level: jax.Array, installed: jax.Array) -> jax.Array:
+        """ln of experiment compute, relative to the start."""
+        p = self.parameters
+        return _LOG_2 * (installed + p["experiment_efficiency"] * level) + jnp.log(p["experiment_compute_multiplier"])
+
+    def log_input(self, time: jax.Array, level: jax.Array, deployed: jax.Array, installed: jax.Array, stretch: jax.Array) -> jax.Array:
+        """ln I."""
+        labour = self.log_growth_of_labour(time, deployed, installed, stretch)
         if self.options["research_input"] == "labour":
             return labour
-        compute = _LOG_2 * (installed + p["experiment_efficiency"] * level) + jnp.log(p["experiment_compute_multiplier"])
+        compute = self.log_growth_of_compute(level, installed)
         return research_input.log_research_input(str(self.options["research_input"]), self.share, self.substitution, labour, compute)
 
     def log_ratio(

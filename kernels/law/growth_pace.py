@@ -10,6 +10,7 @@ Source: Eth & Davidson (2025), footnotes 16–43; Forethought (2025); Davidson (
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -205,18 +206,27 @@ class GrowthPace(SoftwareSystem):
         return tuple(rates[name] for name in self.names[1:])
 
     def longest(self, state: State, memory: Memory, slopes: State) -> jax.Array | None:
-        if self.law.options["automation"] != "logistic":
+        options = self.law.options
+        if options["automation"] != "logistic" and options["research_input"] != "ces":
             return None
-        p = self.law.parameters
+        bends, rising = jax.jvp(lambda *at: self._bends(self._named(at, memory)), state, slopes)
+        # Half of the way to a bend, or its width where it is: a narrow one is otherwise passed unseen.
+        reaches = (jnp.maximum(jnp.abs(bend) / 2, 1) / jnp.maximum(jnp.abs(slope), 1e-6) for bend, slope in zip(bends, rising, strict=True))
+        return functools.reduce(jnp.minimum, reaches)
 
-        def compute(*at: jax.Array) -> jax.Array:
-            named = self._named(at, memory)
-            return self._deployed(named, self.law.level(named["coordinate"])) + self._installed(named)
-
-        # Half of the way to the midpoint, or a width of the logistic where it bends: a narrow one is otherwise passed unseen.
-        here, slope = jax.jvp(compute, state, slopes)
-        reach = jnp.maximum(jnp.abs(here - p["automation_midpoint"]) / 2, p["automation_width"])
-        return reach / jnp.maximum(jnp.abs(slope), 1e-6)
+    def _bends(self, at: Mapping[str, jax.Array]) -> list[jax.Array]:
+        """How far it is to where the law bends, in widths of the bend: the middle of a logistic, and where research input passes from
+        following labour to following compute."""
+        p, bends = self.law.parameters, []
+        level = self.law.level(at["coordinate"])
+        deployed, installed = self._deployed(at, level), self._installed(at)
+        if self.law.options["automation"] == "logistic":
+            bends.append((deployed + installed - p["automation_midpoint"]) / p["automation_width"])
+        if self.law.options["research_input"] == "ces":
+            labour = self.law.log_growth_of_labour(at["time"], deployed, installed, at.get("stretch", jnp.zeros_like(level)))
+            lead = labour - self.law.log_growth_of_compute(level, installed)
+            bends.append(self.law.substitution * lead + jnp.log(self.law.share / (1 - self.law.share)))
+        return bends
 
     def coordinate(self, level: jax.Array) -> jax.Array:
         return self.law.coordinate(level)
