@@ -53,35 +53,26 @@ def test_a_logistic_much_narrower_than_a_step_is_not_passed_unseen() -> None:
     np.testing.assert_allclose(found, exact, rtol=1e-4)
 
 
-def _date_with_compute(doublings: float, returns: float, substitution: float, share: float, efficiency: float) -> float:
-    """Months to so many doublings of dx/dt = [α·2^(ρx) + (1−α)·2^(ρεx)]^(1/ρ)·2^(−αx/r), T0 = 1."""
-    bend = np.log2((1 - share) / share) / (substitution * (1 - efficiency))
-    width = 1 / (abs(substitution) * (1 - efficiency))
-    edges = np.unique(np.clip([0, doublings, *(bend + width * np.array([-20, -6, -2, 0, 2, 6, 20]))], 0, doublings))
-
-    def months(level: float) -> float:
-        terms = np.array([substitution * level, substitution * efficiency * level]) * np.log(2) + np.log([share, 1 - share])
-        return float(np.exp(share * level * np.log(2) / returns - np.logaddexp(*terms) / substitution))
-
-    return float(sum(quad(months, low, high, epsabs=0, epsrel=1e-11)[0] for low, high in pairwise(edges)))
-
-
 @pytest.mark.slow
 def test_nor_is_the_change_from_labour_to_compute_as_what_is_scarce() -> None:
-    rng = np.random.default_rng(2)
-    drawn = [rng.uniform(low, high, 2048) for low, high in ((0.8, 4), (-20, -5), (0.1, 0.9), (0.2, 0.95))]
-    returns, substitution, share, efficiency = drawn
-    found = ask(
-        "growth_law",
-        {"research_input": "ces", "solver": "clock"},
-        lambda solution, _: solution.dates((4.0,)),
-        "float32",
-        returns=returns,
-        substitution_parameter=substitution,
-        labour_share=share,
-        experiment_efficiency=efficiency,
-        initial_doubling_time=1.0,
-        horizon=600.0,
+    rng, lanes = np.random.default_rng(2), 2048
+    ranges = {
+        "initial_doubling_time": (0.2, 6),
+        "returns": (0.5, 4),
+        "parallel_exponent": (0.4, 1.2),
+        "substitution_parameter": (-20, -4),
+        "labour_share": (0.1, 0.9),
+        "experiment_efficiency": (0, 0.95),
+        "first_training_time": (0.5, 5),
+        "training_time_ratio": (0.5, 0.99),
+    }
+    given = {name: rng.uniform(*ends, lanes) for name, ends in ranges.items()}
+    options = {"research_input": "ces", "training": "generations"}
+    # The steps of float64 are short enough to see it without being told.
+    narrow, wide = (
+        ask("growth_law", options, lambda solution, _: solution.levels((5.0, 48.0))[0], precision, **given, horizon=48.0)
+        for precision in ("float32", "float64")
     )
-    exact = [[_date_with_compute(4.0, *lane) for lane in zip(*drawn, strict=True)]]
-    np.testing.assert_allclose(found, exact, rtol=1e-4)
+    known = wide < 1000
+    assert np.mean(known) > 0.5
+    np.testing.assert_allclose(narrow[known], wide[known], rtol=2e-4)
