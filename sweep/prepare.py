@@ -133,9 +133,11 @@ def _check_room(plan: Plan, place: Place, before: Plan | None = None) -> None:
     if before is not None:
         needed -= sum(before.stored_bytes().values())
     if free is not None and needed > free:
+        keeps_none = plan.spec.store.draws == "none"
+        less = "ask for fewer draws or cells" if keeps_none else 'keep less ([store] draws = "none")'
         raise StoreError(
             f"{place.address}: the sweep will take about {needed / 1e9:.2g} GB {'' if before is None else 'more '}and the disk has "
-            f'{free / 1e9:.2g} GB left; make room, name a store elsewhere with -o, or keep less ([store] draws = "none")'
+            f"{free / 1e9:.2g} GB left; make room, name a store elsewhere with -o, or {less}"
         )
 
 

@@ -215,6 +215,14 @@ def test_a_disk_with_too_little_room_is_told_of_before(small_disk):
     assert list(small_disk.iterdir()) == []
 
 
+def test_who_keeps_no_draws_is_not_told_to_keep_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(Folder, "free_bytes", lambda _: 10)
+    with pytest.raises(StoreError, match=r'or keep less \(\[store\] draws = "none"\)$'):
+        sweep.run(plain(), tmp_path / "plain.zarr", workers=1)
+    with pytest.raises(StoreError, match=r"or ask for fewer draws or cells$"):
+        sweep.run(plain(store__draws="none"), tmp_path / "plain.zarr", workers=1)
+
+
 def test_a_read_only_disk(small_disk, plain_store):
     store = small_disk / "plain.zarr"
     with pytest.raises(Interrupted):
