@@ -8,7 +8,6 @@ Source: Eth & Davidson (2025), footnotes 16–43; Forethought (2025); Davidson (
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -195,19 +194,23 @@ class BareLaw:
         edges = [zero, *(end * (piece / 6) for piece in range(1, 6)), end]
         edges += [self.coordinate(jnp.clip(edge, 0, 1)) for edge in self._bends]
         ordered = jnp.sort(jnp.stack(edges), axis=0)
-        damping, total = zero, zero
-        integral_to = _integration_matrix(shares)
-        for low, high in itertools.pairwise(ordered):
-            width = high - low
-            points = low + width * jnp.asarray(shares, dtype)[:, None]
+        held, held_weights, integral_to = (jnp.asarray(values, dtype) for values in (shares, weights, _integration_matrix(shares)))
+
+        def add(sums: tuple[jax.Array, jax.Array], panel: tuple[jax.Array, jax.Array]) -> tuple[tuple[jax.Array, jax.Array], None]:
+            damping, total = sums
+            low, width = panel[0], panel[1] - panel[0]
+            points = low + width * held[:, None]
             if self.options["training"] == "exponent":
                 rates = training.damped(self.exponent(points)) * exp(self.log_level_slope(points))
-                log_ratio = _LOG_2 * (damping + width * jnp.tensordot(jnp.asarray(integral_to, dtype), rates, 1))
-                damping = damping + width * jnp.tensordot(jnp.asarray(weights, dtype), rates, 1)
+                log_ratio = _LOG_2 * (damping + width * jnp.tensordot(integral_to, rates, 1))
+                damping = damping + width * jnp.tensordot(held_weights, rates, 1)
             else:
                 log_ratio = self.log_in_software(self.level(points), self.log_remaining(points))
             rows = exp(self.log_level_slope(points) - log_ratio)
-            total = total + width * jnp.tensordot(jnp.asarray(weights, dtype), rows, 1)
+            return (damping, total + width * jnp.tensordot(held_weights, rows, 1)), None
+
+        # A loop: written out, a score of panels takes the compiler longer than all the rest of the law.
+        (_, total), _ = lax.scan(add, (zero, zero), (ordered[:-1], ordered[1:]))
         return jnp.log(total)
 
     @property
