@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from sweep.calendar import beside, date_of, day_of
 from sweep.spec import Spec
@@ -19,6 +19,8 @@ SIZE = (11, 4.5)
 """Inches of a figure."""
 SMALL = 9
 """Points of what is written into panels."""
+_LEAST_APART, _LETTERS_OF_A_TICK = 1 / 9, 6
+"""How much of an axis lies between two of its values at least where each has a tick, and how long their numbers may be for that."""
 _MOST_DATES = 8
 """Dates that fit below a panel."""
 _LETTERS_AN_INCH, _LETTERS_OF_A_SAMPLE = 16, 5
@@ -30,9 +32,15 @@ def set_parameter(axes: Axes, which: Literal["x", "y"], spec: Spec, cube: xr.Dat
     unit = cube[name].attrs.get("units", "")
     title = name.replace("_", " ") + (f" ({unit})" if unit not in ("", "–", "1") else "")
     axes.set(**{f"{which}label": title})
-    if _is_log(spec.axes[name].values):
+    axis, values = axes.xaxis if which == "x" else axes.yaxis, spec.axes[name].values
+    if _is_log(values):
         axes.set(**{f"{which}scale": "log"})
-        show_plain_logs(axes.xaxis if which == "x" else axes.yaxis)
+        show_plain_logs(axis)
+    if _fit(values):
+        # Elsewhere the sweep has no number.
+        axis.set_major_locator(FixedLocator(list(values)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+        axis.set_minor_locator(NullLocator())
 
 
 def show_plain_logs(axis: Axis) -> None:
@@ -79,6 +87,13 @@ def edges(values: tuple[float, ...]) -> np.ndarray:
     if is_log:
         ends = np.exp(ends)
     return ends
+
+
+def _fit(values: tuple[float, ...]) -> bool:
+    """Whether every value has room for its number below an axis."""
+    points = np.log(values) if _is_log(values) else np.asarray(values)
+    apart = np.diff(points) / (points[-1] - points[0])
+    return bool(np.all(apart >= _LEAST_APART)) and max(len(f"{value:.4g}") for value in values) <= _LETTERS_OF_A_TICK
 
 
 def _is_log(values: tuple[float, ...]) -> bool:

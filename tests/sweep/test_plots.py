@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.figure import Figure
 
 import sweep
 from sweep.plots import save_figure
+from sweep.plots.scales import set_parameter
 from tests.sweep.studies import plain, toy
 
 
@@ -254,6 +256,22 @@ def test_cells_of_a_map_have_their_ends_half_way_as_they_are_drawn(drawn, cube_o
     # Around 1.5, 2 and 3, and around 1, √8 and 8.
     assert corners[0, :, 0].tolist() == pytest.approx([1.5 * (3 / 4) ** 0.5, 3**0.5, 6**0.5, 3 * 1.5**0.5])
     assert corners[:, 0, 1].tolist() == pytest.approx([2 ** (power / 4) for power in (-3, 3, 9, 15)])
+
+
+def test_ticks_stand_at_the_values_of_an_axis_where_they_fit():
+    def ticks(values):
+        name = "paper_growth_factor"
+        spec, axes = plain(axes={name: {"values": values}}), Figure().subplots()
+        axes.plot(values, values)
+        set_parameter(axes, "x", spec, xr.DataTree(xr.Dataset({name: ((), 0.0, {"units": "×"})})), name)
+        return axes.get_xticks().tolist(), [axes.xaxis.get_major_formatter()(value) for value in values]
+
+    assert ticks([1.1, 1.4, 1.7]) == ([1.1, 1.4, 1.7], ["1.1", "1.4", "1.7"])
+    assert ticks([2]) == ([2], ["2"])
+    assert ticks([2, 6, 18]) == ([2, 6, 18], ["2", "6", "18"])
+    # Their numbers would lie over each other.
+    for crowded in ([1.1, 1.2, 9], np.linspace(1.5, 4, 30).tolist(), [1.5e-7, 1.234e-6, 2e-6]):
+        assert ticks(crowded)[0] != crowded
 
 
 def test_a_map_says_where_further_axes_are(drawn, cube_of_three):
