@@ -94,7 +94,8 @@ def _lanes(plan: Plan, cell: np.ndarray, draw: int) -> dict[str, Any]:
 
 
 def _parameters(plan: Plan, cell: np.ndarray, draw: int) -> dict[str, float]:
-    drawn = _lanes(plan, cell, draw)
+    # One program: operation by operation, each would be compiled.
+    drawn = compiled(lambda: _lanes(plan, cell, draw))()
     return {parameter.name: drawn[parameter.name][0].item() for parameter in plan.study.model.parameters}
 
 
