@@ -41,7 +41,9 @@ def test_a_chain_ends_where_its_operations_lead(kind, precision):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", BY_HAND)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.soak] * (kind not in (MULTIPLY_ADD, "logarithms", OTHER))) for kind in BY_HAND]
+)
 def test_eight_times_the_passes_take_much_longer(kind):
     # A loop that is folded, or left out, takes as long as one pass.
     chain = _Chain(kind, "float32", 4, jax.devices()[:1])

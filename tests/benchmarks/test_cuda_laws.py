@@ -113,7 +113,7 @@ def test_a_trajectory_stays_in_registers(precision, tmp_path):
 
 @needs_nvcc
 @pytest.mark.slow
-@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("fast", [pytest.param(False, marks=pytest.mark.soak), True])
 def test_the_library_of_the_device_is_built_and_loaded(precision, fast, tmp_path):
     file = cuda_laws.built(precision, fast, tmp_path)
     library, count = cuda_laws.loaded(file), ctypes.c_int()

@@ -52,6 +52,6 @@ def ask(
     inputs = {name: jnp.asarray(value, precision) for name, value in lanes.items()}
     if model.needs_path(options):
         draw = jnp.arange(len(lanes["horizon"]), dtype=jnp.uint32)
-        inputs |= dict(zip(PATH, path_words(jnp.asarray(seed_key(0)), draw), strict=True))
+        inputs |= dict(zip(PATH, jax.jit(path_words)(jnp.asarray(seed_key(0)), draw), strict=True))
     compiled: Callable[..., Any] = cheaply if precision == "float64" else jax.jit
     return jax.tree.map(np.asarray, compiled(answer)(inputs))

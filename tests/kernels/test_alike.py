@@ -95,9 +95,7 @@ STUDIES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.soak] * (name in ("noise", "recursion in float64"))) for name in STUDIES]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.soak] * (name != "reaction")) for name in STUDIES])
 def test_company_changes_no_bit(name, monkeypatch, without_audit):
     # Groups of half a block, and a last block that is not full.
     monkeypatch.setattr(program, "ALIKE_LANES", 2048)

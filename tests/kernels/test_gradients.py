@@ -155,10 +155,10 @@ PUBLISHED = {
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.soak),
         {"retraining": "paper"},
         {"boost": "code", "retraining": "code"},
-        {"boost": "paper_linear"},
+        pytest.param({"boost": "paper_linear"}, marks=pytest.mark.soak),
         {"initial_doubling_convention": "single", "boost": "code"},
     ],
 )
@@ -192,7 +192,11 @@ LAW = {
     ("options", "parameters"),
     [
         ({"research_input": "ces"}, ("returns", "substitution_parameter", "labour_share")),
-        ({"research_input": "labour", "governance": "pause", "ceiling": "linear"}, ("returns", "pace_threshold", "pause_length")),
+        pytest.param(
+            {"research_input": "labour", "governance": "pause", "ceiling": "linear"},
+            ("returns", "pace_threshold", "pause_length"),
+            marks=pytest.mark.soak,
+        ),
         pytest.param(
             {"research_input": "labour", "governance": "reaction"}, ("returns", "reaction_gain", "reaction_delay"), marks=pytest.mark.soak
         ),

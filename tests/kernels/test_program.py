@@ -65,7 +65,7 @@ def same(first: np.ndarray, second: np.ndarray) -> bool:
     return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
 
 
-@pytest.mark.parametrize("lanes", [256, 4096])
+@pytest.mark.parametrize("lanes", [256, pytest.param(4096, marks=pytest.mark.soak)])
 @pytest.mark.slow
 def test_sub_blocks_change_no_bit(whole, lanes):
     compiled = TileProgram(study(), TileShape(3, 3), Keep(draws=True), lanes=lanes)
@@ -80,7 +80,7 @@ def test_sub_blocks_change_no_bit(whole, lanes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("law", [LAWS[0], NOISY], ids=["quadrature", "noise"])
+@pytest.mark.parametrize("law", [LAWS[0], pytest.param(NOISY, marks=pytest.mark.soak)], ids=["quadrature", "noise"])
 def test_lanes_that_are_solved_in_turn_change_no_bit(without_audit, law):
     """Some at a time, more than one group of them and a ragged last one, and all at once."""
     of_law = law.study("float32")

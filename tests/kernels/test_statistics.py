@@ -32,7 +32,7 @@ def test_edges_are_increasing_and_one_a_bin(scale: Any, per_octave: Any) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("per_octave", [4, 32])
+@pytest.mark.parametrize("per_octave", [pytest.param(4, marks=pytest.mark.soak), 32])
 def test_every_edge_begins_its_bin(scale: Any, per_octave: Any) -> None:
     bins = Bins(scale, per_octave)
     edges = bins.edges[bins.edges >= 0]

@@ -53,11 +53,11 @@ BOTH = Outcomes(windows=(WINDOW,), regime=10.0, doublings=(2.0,), times=(6.0,))
     ("name", "options", "varied", "outcomes"),
     [
         ("toy_model", {}, "initial_agis", WINDOWS),
-        ("toy_model", {}, "initial_agis", REGIME),
+        pytest.param("toy_model", {}, "initial_agis", REGIME, marks=pytest.mark.soak),
         ("davidson_houlden_2025", {"time": "continuous", "boost": "code"}, "initial_returns_to_software_rnd", REGIME),
-        ("returns_law", {}, "returns", WINDOWS),
+        pytest.param("returns_law", {}, "returns", WINDOWS, marks=pytest.mark.soak),
         ("returns_law", {}, "returns", BOTH),
-        ("growth_law", {"solver": "clock"}, "returns", REGIME),
+        pytest.param("growth_law", {"solver": "clock"}, "returns", REGIME, marks=pytest.mark.soak),
         ("growth_law", {"solver": "clock"}, "returns", BOTH),
     ],
 )

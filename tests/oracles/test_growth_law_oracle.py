@@ -15,13 +15,22 @@ from scipy.optimize import brentq
 
 from tests.oracles import answers
 from tests.oracles.growth_law import solve
-from tests.oracles.growth_law_compositions import compositions, draw_parameters, is_valid, pairwise_compositions, random_composition
+from tests.oracles.growth_law_compositions import (
+    compositions,
+    draw_parameters,
+    every_option_in,
+    is_valid,
+    pairwise_compositions,
+    random_composition,
+)
 from tests.oracles.growth_law_terms import Law
 
 with (Path(__file__).parents[1] / "published" / "growth_law_checks.csv").open(encoding="utf-8") as file:
     ROWS = {row["id"]: row for row in csv.DictReader(file)}
 DOUBLINGS, TIMES = (1, 5, 10, 20), (6, 12, 24, 48)
 COLUMNS = [*(f"date_of_doubling_{n}" for n in DOUBLINGS), *(f"doublings_at_{n}_months" for n in TIMES), "peak_pace"]
+COMPOSITIONS = pairwise_compositions()
+EVERY_OPTION = every_option_in(COMPOSITIONS)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -232,11 +241,11 @@ def test_pairwise_compositions_cover_every_pair_that_may_stand_together():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "index",
-    # Every option stands in one of the first ten; the rest are more of the same.
-    [pytest.param(index, marks=pytest.mark.soak if index >= 10 else ()) for index in range(len(pairwise_compositions()))],
+    # Every option stands in one of some; the rest are more of the same.
+    [pytest.param(index, marks=[pytest.mark.soak] * (index not in EVERY_OPTION)) for index in range(len(COMPOSITIONS))],
 )
 def test_dates_and_levels_tell_the_same_story(index):
-    options = pairwise_compositions()[index]
+    options = COMPOSITIONS[index]
     parameters = draw_parameters(options, np.random.default_rng(index))
     result = solve(parameters, options, (1, 2, 3, 5), [3.0, 6.0, 240.0])
     dates = [date for date in result.dates if date < math.inf]

@@ -86,7 +86,10 @@ def test_probabilities(name):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("retraining", "boost", "expected"),
-    [("code", "none", (0.576, 0.420, 0.193, 0.151)), ("none", "code", (0.591, 0.480, 0.324, 0.245))],
+    [
+        pytest.param("code", "none", (0.576, 0.420, 0.193, 0.151), marks=pytest.mark.soak),
+        ("none", "code", (0.591, 0.480, 0.324, 0.245)),
+    ],
 )
 def test_probabilities_in_the_forms_of_the_code(retraining, boost, expected):
     assert _fractions(retraining, boost) == pytest.approx(expected, abs=2.5e-3)

@@ -234,9 +234,14 @@ CASES = [
         for options in (
             {"initial_doubling_convention": "multi", "retraining": "code"},
             {"initial_doubling_convention": "multi", "boost": "code"},
+            {"initial_doubling_convention": "single", "retraining": "paper"},
+        )
+    ),
+    *(
+        pytest.param(options, marks=pytest.mark.soak)
+        for options in (
             {"initial_doubling_convention": "multi", "boost": "paper_linear"},
             {"initial_doubling_convention": "multi", "constant_returns": True},
-            {"initial_doubling_convention": "single", "retraining": "paper"},
         )
     ),
 ]

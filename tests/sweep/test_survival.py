@@ -116,7 +116,7 @@ def untouched(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("executor", "kills"), [("inline", 3), ("dask", 3)])
+@pytest.mark.parametrize(("executor", "kills"), [("inline", 2), ("dask", 2)])
 def test_killed_at_random_moments(tmp_path, untouched, executor, kills):
     crash_loop(tmp_path, executor, kills, seed=int.from_bytes(os.urandom(4)))
     assert_survived(tmp_path / "plain.zarr", untouched)

@@ -27,7 +27,9 @@ SLOW = {"returns": 0.9, "horizon": 60.0}
 
 
 def words(lanes: int, seed: int = 0) -> tuple[jax.Array, jax.Array]:
-    return path_words(jnp.asarray(seed_key(seed)), jnp.arange(lanes, dtype=jnp.uint32))
+    key, count = jnp.asarray(seed_key(seed)), jnp.arange(lanes, dtype=jnp.uint32)
+    made: tuple[jax.Array, jax.Array] = jax.jit(path_words)(key, count)
+    return made
 
 
 def _wandering(lanes: int, refinements: int, dtype: Any = jnp.float64, horizon: float = 1e9) -> Wandering:
@@ -75,9 +77,9 @@ def test_a_horizon_short_of_the_correlation_time_has_as_many_points():
     months, horizon = 0.25 / LEAST_POINTS, 0.25
     wandering = _wandering(LANES, 0, horizon=horizon)
     np.testing.assert_array_equal(wandering.months, months)
-    at = wandering.begun(jnp.zeros(LANES))
+    at, advanced = wandering.begun(jnp.zeros(LANES)), jax.jit(wandering.advanced)
     for _ in range(LEAST_POINTS - 1):
-        at = jax.jit(wandering.advanced)(at)
+        at = advanced(at)
     variance = -math.expm1(-2 * horizon)
     assert abs(np.var(at["wander_end"]) / variance - 1) < 5 * math.sqrt(2 / LANES)
     assert abs(np.mean(at["wander_end"])) < 5 * math.sqrt(variance / LANES)
@@ -128,7 +130,7 @@ def test_between_points_the_pace_is_the_mean_over_paths_through_both():
 def test_breakthroughs_are_a_poisson_process_with_exponential_sizes():
     rate, size, months = 0.4, 1.5, 20.0
     numbers = jnp.arange(60, dtype=jnp.float64)[:, None] + jnp.zeros(LANES)
-    each = jax.vmap(lambda number: breakthrough(words(LANES), number, jnp.full(LANES, rate), jnp.full(LANES, size)))
+    each = jax.jit(jax.vmap(lambda number: breakthrough(words(LANES), number, jnp.full(LANES, rate), jnp.full(LANES, size))))
     gaps, doublings = (np.asarray(values) for values in each(numbers))
     arrivals = np.cumsum(gaps, axis=0)
     assert np.all(arrivals[-1] > months)
@@ -149,8 +151,8 @@ def test_breakthroughs_are_a_poisson_process_with_exponential_sizes():
 
 def jumps(lanes: int, rate: float, size: float, count: int = 40) -> tuple[np.ndarray, np.ndarray]:
     """Dates of the breakthroughs of the first draws, and their doublings, each (count, lanes)."""
-    numbers = jnp.arange(count + 1, dtype=jnp.float64)[:, None] + jnp.zeros(lanes)
-    each = jax.vmap(lambda number: breakthrough(words(lanes), number, jnp.full(lanes, rate), jnp.full(lanes, size)))
+    numbers, addresses = jnp.arange(count + 1, dtype=jnp.float64)[:, None] + jnp.zeros(lanes), words(lanes)
+    each = jax.jit(jax.vmap(lambda number: breakthrough(addresses, number, jnp.full(lanes, rate), jnp.full(lanes, size))))
     gaps, doublings = (np.asarray(values) for values in each(numbers))
     return np.cumsum(gaps[:-1], axis=0), doublings[1:]
 
@@ -293,7 +295,7 @@ def solved(
     budget = replace(budget, refinements=refinements, steps=budget.steps << refinements)
     inputs = {name: jnp.asarray(value) for name, value in values.items()}
     draws = jnp.arange(draw, draw + lanes, dtype=jnp.uint32)
-    inputs |= dict(zip(PATH, path_words(jnp.asarray(seed_key(0)), draws), strict=True))
+    inputs |= dict(zip(PATH, jax.jit(path_words)(jnp.asarray(seed_key(0)), draws), strict=True))
     return jax.tree.map(np.asarray, compiled(lambda parameters: question(model.solve(parameters, settled, budget)))(inputs))
 
 
@@ -358,7 +360,7 @@ def euler_maruyama(lanes: int, level: float, step: float, **p: float) -> np.ndar
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [pytest.param(0.0, marks=pytest.mark.soak), 0.1])
 def test_dates_are_distributed_as_those_of_euler_maruyama_steps(rate):
-    lanes, level = 8000, 8.0
+    lanes, level = 4000, 8.0
     p = {
         "horizon": 60.0,
         "returns": 0.8,
@@ -382,9 +384,9 @@ def test_dates_are_distributed_as_those_of_euler_maruyama_steps(rate):
 
 @pytest.mark.slow
 def test_dates_of_one_path_converge_with_order_one():
-    deviations = np.repeat([0.3, 1.0], 400)
+    deviations = np.repeat([0.3, 1.0], 200)
     found = np.array(
-        [solved({"noise": "pace"}, level, 800, 0, lambda s: s.dates((5.0,))[0], **SLOW, noise_sd=deviations) for level in (0, 1, 2, 4)]
+        [solved({"noise": "pace"}, level, 400, 0, lambda s: s.dates((5.0,))[0], **SLOW, noise_sd=deviations) for level in (0, 1, 2, 4)]
     )
     for deviation in (0.3, 1.0):
         dates = found[:, deviations == deviation]

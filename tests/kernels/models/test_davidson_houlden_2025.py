@@ -230,9 +230,9 @@ def test_a_last_step_without_end_lies_beyond_every_horizon() -> None:
     [
         ("none", "none", "recursion"),
         ("paper", "code", "recursion"),
-        ("code", "none", "recursion"),
-        ("none", "paper_linear", "recursion"),
-        ("none", "none", "continuous"),
+        pytest.param("code", "none", "recursion", marks=pytest.mark.soak),
+        pytest.param("none", "paper_linear", "recursion", marks=pytest.mark.soak),
+        pytest.param("none", "none", "continuous", marks=pytest.mark.soak),
         ("paper", "code", "continuous"),
         pytest.param("code", "none", "continuous", marks=pytest.mark.soak),
         pytest.param("none", "paper_linear", "continuous", marks=pytest.mark.soak),

@@ -38,7 +38,7 @@ def _exact(ceiling: str, returns: float, limit: float) -> float:
     ("ceiling", "limit", "returns"),
     [("level", 4.0, [0.9, 0.9375, 0.95, 1.0, 1.1, 1.2]), ("linear", 4.0, [2.7, 2.9, 4.0]), ("log_distance", 4.0, [1.0, 50.0, 1000.0])],
 )
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.soak)])
 def test_either_solver_arrives_at_the_same_date_or_not_at_all(ceiling: str, limit: float, returns: Any, precision: str) -> None:
     found = {
         solver: ask(
@@ -91,9 +91,16 @@ def test_a_steady_pace_ends_at_a_thousand_doublings(solver: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ceiling", ["linear", "level"])
-@pytest.mark.parametrize("solver", ["quadrature", "clock"])
-def test_below_a_ceiling_further_than_a_trajectory_is_followed_software_is_infinite_all_the_same(ceiling: str, solver: str) -> None:
+@pytest.mark.parametrize(
+    ("solver", "ceiling"),
+    [
+        ("quadrature", "linear"),
+        ("clock", "level"),
+        pytest.param("quadrature", "level", marks=pytest.mark.soak),
+        pytest.param("clock", "linear", marks=pytest.mark.soak),
+    ],
+)
+def test_below_a_ceiling_further_than_a_trajectory_is_followed_software_is_infinite_all_the_same(solver: str, ceiling: str) -> None:
     made, dates, peak = ask(
         "growth_law",
         {"ceiling": ceiling, "solver": solver},

@@ -55,7 +55,7 @@ def test_a_logistic_much_narrower_than_a_step_is_not_passed_unseen() -> None:
 
 @pytest.mark.slow
 def test_nor_is_the_change_from_labour_to_compute_as_what_is_scarce() -> None:
-    rng, lanes = np.random.default_rng(2), 2048
+    rng, lanes = np.random.default_rng(2), 1024
     ranges = {
         "initial_doubling_time": (0.2, 6),
         "returns": (0.5, 4),

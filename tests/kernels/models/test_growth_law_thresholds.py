@@ -14,6 +14,7 @@ HORIZON = 60.0
 # Of the pace at the start, 3: at it, and so close on either side that rounding decides.
 THRESHOLDS = [3.0 * (1 + away) for away in (0, 5e-7, -5e-7, 1e-15, -1e-15)]
 RETURNS = [0.5, 0.9, 1.0]
+PRECISIONS = ("float32", pytest.param("float64", marks=pytest.mark.soak))
 
 
 def _levels(governance: str, precision: str, **given: Any) -> Any:
@@ -27,7 +28,7 @@ def _untouched(returns: float, month: float) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("governance", ["cap", "reaction"])
 def test_a_pace_that_only_falls_from_the_threshold_is_left_alone(governance: str, precision: str) -> None:
     threshold = "pace_cap" if governance == "cap" else "pace_threshold"
@@ -38,7 +39,7 @@ def test_a_pace_that_only_falls_from_the_threshold_is_left_alone(governance: str
     np.testing.assert_allclose(levels, expected, rtol=2e-4 if precision == "float32" else 1e-6)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_pace_that_rises_from_the_threshold_is_capped(precision: str) -> None:
     levels, failed = _levels("cap", precision, returns=[1.2] * len(THRESHOLDS), horizon=HORIZON, pace_cap=THRESHOLDS)
     assert not failed.any()
@@ -46,7 +47,7 @@ def test_a_pace_that_rises_from_the_threshold_is_capped(precision: str) -> None:
     np.testing.assert_allclose(levels, np.broadcast_to([[12.0], [HORIZON]], levels.shape), rtol=2e-5 if precision == "float32" else 1e-6)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_reaction_that_begins_at_the_threshold_acts_as_one_that_begins_just_above(precision: str) -> None:
     thresholds = [*THRESHOLDS, 3.0 * (1 - 1e-5)]
     levels, failed = _levels("reaction", precision, returns=[1.2] * len(thresholds), horizon=HORIZON, pace_threshold=thresholds)

@@ -161,7 +161,10 @@ def test_far_ceilings_tend_to_constant_returns(ceiling: Any) -> None:
         assert errors[2] < 0.12 * errors[1] < 0.015 * errors[0] * 1.1
 
 
-@pytest.mark.parametrize(("ceiling", "power"), [("linear", 0.4), ("linear", 0.95), ("level", 0.4), ("level", 0.95)])
+@pytest.mark.parametrize(
+    ("ceiling", "power"),
+    [("linear", 0.95), ("level", 0.4), *(pytest.param(*row, marks=pytest.mark.soak) for row in (("linear", 0.4), ("level", 0.95)))],
+)
 @pytest.mark.slow
 def test_arrival_in_finite_time(ceiling: Any, power: Any) -> None:
     # a < 1: u = −ln(1 − x/X) to infinity has a finite integral, whose tail beyond u = U is e^((a−1)U)/(1 − a).
@@ -237,8 +240,8 @@ def _brute_force_windows(ceiling: Any, returns: Any, exponent: Any, limit: Any, 
     ("ceiling", "returns", "exponent", "limit", "horizon"),
     [
         ("linear", 2.0, 0.8, 30.0, 40.0),
-        ("log_distance", 1.5, 0.6, 25.0, 60.0),
-        pytest.param("level", 0.7, 0.5, 20.0, 60.0, marks=pytest.mark.slow),
+        pytest.param("log_distance", 1.5, 0.6, 25.0, 60.0, marks=pytest.mark.soak),
+        pytest.param("level", 0.7, 0.5, 20.0, 60.0, marks=pytest.mark.soak),
         ("linear", 3.0, 0.5, 40.0, 6.0),
     ],
 )
@@ -253,7 +256,10 @@ def test_shortest_windows_by_brute_force(ceiling: Any, returns: Any, exponent: A
     assert np.isfinite(expected[0])
 
 
-@pytest.mark.parametrize("ceiling", ["constant", *CEILINGS])
+@pytest.mark.parametrize(
+    "ceiling",
+    [pytest.param(ceiling, marks=[pytest.mark.soak] * (ceiling in ("constant", "log_distance"))) for ceiling in ("constant", *CEILINGS)],
+)
 @pytest.mark.slow
 def test_float32_keeps_the_digits_that_are_promised(ceiling: Any) -> None:
     random = np.random.default_rng(4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 from functools import cache
@@ -255,13 +256,12 @@ def test_crossings_there_and_back() -> None:
 @pytest.mark.parametrize(
     ("kind", "dtype"),
     [
-        (Plain, "float32"),
         (Paused, "float64"),
-        (Halved, "float64"),
         (Sawtooth, "float32"),
         *(
             pytest.param(kind, dtype, marks=pytest.mark.soak)
-            for kind, dtype in ((Plain, "float64"), (Paused, "float32"), (Halved, "float32"), (Sawtooth, "float64"))
+            for kind, dtype in itertools.product((Plain, Paused, Halved, Sawtooth), ("float32", "float64"))
+            if (kind, dtype) not in ((Paused, "float64"), (Sawtooth, "float32"))
         ),
     ],
 )

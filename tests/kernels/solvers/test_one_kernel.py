@@ -40,7 +40,7 @@ def parameters_of(study: Study) -> dict[str, jax.Array]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.soak] * (name == "three states")) for name in STUDIES])
 def test_the_kernel_gives_what_the_loop_gives(name: str) -> None:
     study = counted(name)
     parameters = parameters_of(study)

@@ -108,7 +108,7 @@ def test_too_few_panels_are_said() -> None:
     assert bool(cheaply(question)()[1][0])
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.soak)])
 @pytest.mark.parametrize("retraining", ["none", "paper", "code"])
 @pytest.mark.slow
 def test_panels_suffice_for_davidson_and_houldens_priors(retraining: Any, precision: Any) -> None:
@@ -119,7 +119,7 @@ def test_panels_suffice_for_davidson_and_houldens_priors(retraining: Any, precis
     assert np.all(np.isfinite(level))
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float64", marks=pytest.mark.soak)])
 @pytest.mark.parametrize("ceiling", ["constant", "linear", "log_distance", "level"])
 @pytest.mark.slow
 def test_panels_suffice_for_broad_priors(ceiling: Any, precision: Any) -> None:
