@@ -54,7 +54,13 @@ BOTH = Outcomes(windows=(WINDOW,), regime=10.0, doublings=(2.0,), times=(6.0,))
     [
         ("toy_model", {}, "initial_agis", WINDOWS),
         pytest.param("toy_model", {}, "initial_agis", REGIME, marks=pytest.mark.soak),
-        ("davidson_houlden_2025", {"time": "continuous", "boost": "code"}, "initial_returns_to_software_rnd", REGIME),
+        pytest.param(
+            "davidson_houlden_2025",
+            {"time": "continuous", "boost": "code"},
+            "initial_returns_to_software_rnd",
+            REGIME,
+            marks=pytest.mark.soak,
+        ),
         pytest.param("returns_law", {}, "returns", WINDOWS, marks=pytest.mark.soak),
         ("returns_law", {}, "returns", BOTH),
         pytest.param("growth_law", {"solver": "clock"}, "returns", REGIME, marks=pytest.mark.soak),

@@ -18,7 +18,7 @@ from tests.sweep.studies import assert_same_cubes, plain
 KINDS = {"bucket": ["obstore"], "repository": ["icechunk"], "repository_in_a_bucket": ["obstore", "icechunk"]}
 
 
-@pytest.fixture(params=["bucket", "repository", pytest.param("repository_in_a_bucket", marks=pytest.mark.slow)])
+@pytest.fixture(params=["bucket", "repository", pytest.param("repository_in_a_bucket", marks=pytest.mark.soak)])
 def address(request, tmp_path):
     """A place where nothing is yet."""
     for package in KINDS[request.param]:
