@@ -19,7 +19,7 @@ SIZE = (11, 4.5)
 """Inches of a figure."""
 SMALL = 9
 """Points of what is written into panels."""
-_LEAST_APART, _LETTERS_OF_A_TICK = 1 / 9, 6
+_LEAST_APART, _LETTERS_OF_A_TICK = 1 / 9, 5
 """How much of an axis lies between two of its values at least where each has a tick, and how long their numbers may be for that."""
 _MOST_DATES = 8
 """Dates that fit below a panel."""
